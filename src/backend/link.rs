@@ -1,0 +1,152 @@
+//! The line between a running attempt and the engine: reports go up, the order to stop comes down.
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::event::{
+    AgentExited, AlertRaised, AttemptAccepted, AttemptRetrying, PromptPart, ToolCalled, ToolId, TurnNumber,
+    Usage, UsageReported, UsageSource,
+};
+
+/// What an attempt reports. The engine turns each into events; most into one of the same name.
+#[derive(Debug)]
+pub enum Report {
+    /// This text is about to be sent. [`Link::record`] it: it must be on disk first.
+    Prompt {
+        /// Who gets it.
+        target: String,
+        /// Which part of the request.
+        part: PromptPart,
+        /// The text, byte for byte.
+        text: String,
+    },
+    /// The agent process runs.
+    Spawned {
+        /// Its process id.
+        pid: u32,
+        /// The program, without arguments.
+        program: String,
+    },
+    /// The other side has taken the request.
+    Accepted(AttemptAccepted),
+    /// Text as it streams, for people who watch.
+    Text(String),
+    /// One inference has ended. [`Link::record`] it where it was paid for.
+    Turn {
+        /// Its number in the attempt.
+        turn: TurnNumber,
+        /// The whole message, where a resume could use it.
+        message: Option<Vec<u8>>,
+        /// Its text.
+        text: String,
+        /// How many tools it calls.
+        tool_calls: u64,
+        /// What it consumed and who says so.
+        usage: Option<(Usage, UsageSource)>,
+    },
+    /// A tool is in flight.
+    ToolCalled(ToolCalled),
+    /// It has answered.
+    ToolReturned {
+        /// The call.
+        id: ToolId,
+        /// Whether it worked.
+        ok: bool,
+        /// Size of its answer.
+        bytes: u64,
+        /// The answer, where provost ran the tool.
+        result: Option<Vec<u8>>,
+    },
+    /// Somebody said what was consumed.
+    Usage(UsageReported),
+    /// The agent retries by itself.
+    Retrying(AttemptRetrying),
+    /// So many bytes of transcript by now: a sign of life.
+    Transcript(u64),
+    /// The terminal event is here; the process should go now.
+    ResultSeen,
+    /// The process is gone.
+    Exited(AgentExited),
+    /// Something a person should know.
+    Alert(AlertRaised),
+}
+
+/// How an attempt is to be ended. A later, larger one overtakes an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// TERM, grace, KILL.
+    Gracefully,
+    /// KILL.
+    Now,
+}
+
+/// A report, and the engine's answer that it is on record.
+#[derive(Debug)]
+pub struct Message {
+    /// What happened.
+    pub report: Report,
+    /// Told once it is on record.
+    pub recorded: Option<oneshot::Sender<()>>,
+}
+
+/// The engine does not listen any more; the attempt is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine has gone")]
+pub struct Gone;
+
+/// An attempt's end of the line.
+#[derive(Clone, Debug)]
+pub struct Link {
+    reports: mpsc::Sender<Message>,
+    stop: watch::Receiver<Option<Stop>>,
+}
+
+impl Link {
+    /// Makes a line: the attempt's end, the engine's ear, and the engine's switch.
+    pub fn new() -> (Self, mpsc::Receiver<Message>, watch::Sender<Option<Stop>>) {
+        let (reports, ear) = mpsc::channel(256);
+        let (switch, stop) = watch::channel(None);
+        (Self { reports, stop }, ear, switch)
+    }
+
+    /// Reports, and goes on at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] when nobody listens.
+    pub async fn tell(&self, report: Report) -> Result<(), Gone> {
+        self.reports.send(Message { report, recorded: None }).await.map_err(|_| Gone)
+    }
+
+    /// Reports from a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] when nobody listens.
+    pub fn tell_blocking(&self, report: Report) -> Result<(), Gone> {
+        self.reports.blocking_send(Message { report, recorded: None }).map_err(|_| Gone)
+    }
+
+    /// Reports, and goes on once it is on record.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] when nobody listens, or when it could not be recorded.
+    pub async fn record(&self, report: Report) -> Result<(), Gone> {
+        let (recorded, done) = oneshot::channel();
+        self.reports.send(Message { report, recorded: Some(recorded) }).await.map_err(|_| Gone)?;
+        done.await.map_err(|_| Gone)
+    }
+
+    /// Waits for the order to stop, or for a harder one than `than`.
+    pub async fn stopped(&mut self, than: Option<Stop>) -> Stop {
+        match self.stop.wait_for(|stop| *stop > than).await {
+            Ok(stop) => stop.unwrap_or(Stop::Now),
+            Err(_) => Stop::Now,
+        }
+    }
+
+    /// The order so far.
+    pub fn stop_now(&self) -> Option<Stop> {
+        *self.stop.borrow()
+    }
+}

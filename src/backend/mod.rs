@@ -1,0 +1,33 @@
+//! Something that takes a request and does the work of one attempt: an agent CLI, or a model in our own tool loop.
+//!
+//! **Invariant: a harness only reports.** It decides neither whether to go on nor what a failure means for the run;
+//! it says what happens through its [`Link`], in order, and ends in exactly one [`Answer`] or one classified
+//! [`Failure`]. Success is an explicit terminal event with a meaningful payload, never an exit code alone.
+//!
+//! A new harness is one file in this room and one row in [`registry`].
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::event::Failure;
+
+mod link;
+mod request;
+
+pub use link::{Gone, Link, Message, Report, Stop};
+pub use request::{Answer, Replayed, Request, SessionPlan};
+
+/// The future of one attempt.
+pub type Attempt = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;
+
+/// What drives a profile.
+pub trait Harness: Send + Sync {
+    /// Starts one attempt. The future ends only when nothing of the attempt is left running.
+    ///
+    /// # Errors
+    ///
+    /// The one classified failure of the attempt.
+    fn attempt(&self, request: Request, link: Link) -> Attempt;
+}
+
+pub use crate::process::guard;

@@ -1,0 +1,71 @@
+//! What an attempt is given and what it gives back.
+
+use std::path::PathBuf;
+
+use crate::event::{AttemptNumber, NodeId, RoundNumber, SessionId, Sha256, ToolId};
+
+/// Whether an attempt starts a conversation or goes on with one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionPlan {
+    /// A conversation of its own, under this id where the harness lets us choose.
+    Fresh(SessionId),
+    /// One that the harness knows already.
+    Continue(SessionId),
+}
+
+/// A step of an interrupted attempt whose result is on record: it is taken from there and not paid again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// A model's whole message, as its `turn.ended` blob holds it.
+    Turn(Vec<u8>),
+    /// A tool that had answered.
+    Tool {
+        /// The call.
+        id: ToolId,
+        /// Whether it worked.
+        ok: bool,
+        /// Its answer.
+        result: Vec<u8>,
+    },
+    /// A tool that was called and whose answer is not on record: it may or may not have run.
+    InDoubt(ToolId),
+}
+
+/// One attempt's work.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// For whom.
+    pub node: NodeId,
+    /// In which round.
+    pub round: RoundNumber,
+    /// Which try.
+    pub attempt: AttemptNumber,
+    /// The system prompt.
+    pub system: Option<String>,
+    /// What the user says: files, context, task.
+    pub user: String,
+    /// The conversation.
+    pub session: SessionPlan,
+    /// Where the agent works; absolute.
+    pub workspace: PathBuf,
+    /// Where the raw transcript goes; absolute. Appended to, if it is there.
+    pub transcript: PathBuf,
+    /// Steps of the same attempt that are on record already.
+    pub replay: Vec<Replayed>,
+}
+
+/// A successful attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What the agent said last.
+    pub text: String,
+    /// Why it stopped, in its own word.
+    pub stop_reason: Option<String>,
+}
+
+impl Answer {
+    /// Names the blob that holds the text.
+    pub fn sha256(&self) -> Sha256 {
+        Sha256::of(self.text.as_bytes())
+    }
+}

@@ -1,0 +1,60 @@
+//! The vocabulary that the engine speaks and that the journal and every report understand.
+//!
+//! **Invariant: data only.** An event owns what it says, is serde in and out, and means the same when it is read back
+//! years later: no channels, no handles, no paths that only mean something while the run is alive.
+//!
+//! The life of a run, as a grammar (`?` at most once, `*` any number, `|` one of):
+//!
+//! ```text
+//! run      = run.started (round | check | wait | alert | run.resumed)* run.ended
+//! round    = round.started attempt+ round.ended
+//! attempt  = attempt.started prompt.sent* agent.spawned? (attempt.accepted | turn | tool | usage | retry)*
+//!            agent.exited? (attempt.finished | attempt.failed)
+//! turn     = turn.ended
+//! tool     = tool.called tool.returned
+//! check    = check.started check.ended
+//! wait     = wait.started wait.ended
+//! ```
+//!
+//! A killed run stops anywhere in this grammar; `run.resumed` says what was cut and what was in doubt.
+
+mod failure;
+mod id;
+mod kind;
+mod live;
+mod outcome;
+mod record;
+mod tally;
+mod usage;
+
+pub use failure::{Failure, FaultClass, FaultScope};
+pub use id::{AttemptNumber, NodeId, RoundNumber, RunId, Seq, SessionId, Sha256, ToolId, TurnNumber};
+pub use kind::{
+    AgentExited, AgentSpawned, AlertCleared, AlertRaised, AttemptAccepted, AttemptFailed, AttemptFinished,
+    AttemptRetrying, AttemptStarted, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved,
+    CheckEnded, CheckStarted, ExitCause, Kind, PromptPart, PromptSent, RoundEnded, RoundStarted, RunEnded,
+    RunResumed, RunStarted, TextDelta, ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded,
+    WaitStarted,
+};
+pub use live::{Deadline, Live};
+pub use outcome::{RoundOutcome, RunOutcome, Severity, Spend};
+pub use record::{Record, Stored};
+pub use tally::{CheckSummary, OpenAlert, OpenRound, OpenTool, Outcomes, Phase, RoundSummary, Tally};
+pub use usage::{Usage, UsageSource};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Place in the journal, without gaps.
+    pub seq: Seq,
+    /// When the engine stamped it; UTC, milliseconds.
+    pub at: Timestamp,
+    /// Which agent of the run it is about.
+    pub node: NodeId,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: Kind,
+}

@@ -1,0 +1,119 @@
+//! How things end. The numbers that a shell sees are in `cli::exit`; here are the words.
+
+use serde::{Deserialize, Serialize};
+
+/// How a round ended. Settled is not delivered: only a check says the latter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoundOutcome {
+    /// The agent ended with an explicit success and a meaningful payload.
+    Answered,
+    /// The request failed; `attempt.failed` has the class.
+    Failed,
+    /// One of our deadlines ended it.
+    TimedOut,
+    /// A person or a budget ended it.
+    Stopped,
+    /// provost itself was killed while it ran; what it did is in doubt.
+    Interrupted,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// The check passed.
+    Delivered,
+    /// No check was asked for and the agent answered; says nothing about the work.
+    Settled,
+    /// The agent settled, and the check did not pass.
+    CheckFailed,
+    /// The same failure three times in a row: more of the same would only cost.
+    Stuck,
+    /// The agent failed in a way that is its own: crash, timeout, refusal.
+    AgentFailed,
+    /// Backend, credentials or environment are not to be had.
+    Unavailable,
+    /// A ceiling of the budget was reached.
+    BudgetExhausted,
+    /// A ceiling in dollars is set and spend of unknown price came up.
+    SpendUnknown,
+    /// Ended by a signal; can be resumed.
+    Interrupted,
+    /// `--dry-run`: prompts assembled and persisted, nothing called.
+    DryRun,
+}
+
+/// How loud an alert is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Notice,
+    /// Something is wrong and the run goes on.
+    Warning,
+    /// Going on would be harmful.
+    Critical,
+}
+
+/// What a run has consumed so far. One type for the bar, the result, reports and peek.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spend {
+    /// Fresh input tokens.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Tokens read from a cache.
+    #[serde(default)]
+    pub cache_read: u64,
+    /// Tokens written to a cache.
+    #[serde(default)]
+    pub cache_write: u64,
+    /// Dollars of which we know.
+    pub usd: f64,
+    /// Whether `usd` is all there is: false as soon as anything ran whose price nobody said.
+    pub usd_known: bool,
+    /// Whether the token figures are all there is.
+    #[serde(default = "yes")]
+    pub tokens_known: bool,
+    /// Wall time of the run, seconds.
+    pub wall_s: f64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for Spend {
+    fn default() -> Self {
+        Self {
+            input: 0,
+            output: 0,
+            cache_read: 0,
+            cache_write: 0,
+            usd: 0.0,
+            usd_known: true,
+            tokens_known: true,
+            wall_s: 0.0,
+        }
+    }
+}
+
+impl Spend {
+    /// Adds what was reported; an unknown price makes the whole unknown.
+    pub fn add(&mut self, usage: &super::Usage) {
+        self.input = self.input.saturating_add(usage.input);
+        self.output = self.output.saturating_add(usage.output);
+        self.cache_read = self.cache_read.saturating_add(usage.cache_read);
+        self.cache_write = self.cache_write.saturating_add(usage.cache_write);
+        match usage.usd {
+            Some(usd) if usd.is_finite() => self.usd += usd,
+            _ => self.usd_known = false,
+        }
+    }
+
+    /// The unit a token budget counts; see [`super::Usage::charged_tokens`].
+    pub fn charged_tokens(&self) -> u64 {
+        self.input.saturating_add(self.cache_write).saturating_add(self.output)
+    }
+}

@@ -1,0 +1,512 @@
+//! The one fold of events into what is known: every total, every bar, every report, resume and `peek` read this.
+//!
+//! **Invariant: bounded.** A tally of ten million events is as large as one of a hundred; it can be stored as a
+//! checkpoint beside the journal and taken up again from there.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AttemptNumber, Event, Failure, Kind, RoundNumber, RoundOutcome, RunEnded, RunStarted, Seq, SessionId,
+    Severity, Sha256, Spend, ToolId, TurnNumber,
+};
+
+/// Rounds that are kept in detail; older ones are in the journal.
+const KEPT_ROUNDS: usize = 32;
+/// Tools in flight that are kept; an agent with more is listed without the rest.
+const KEPT_TOOLS: usize = 64;
+/// Open alerts that are kept.
+const KEPT_ALERTS: usize = 64;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// No event yet.
+    #[default]
+    Empty,
+    /// Between rounds: a decision is due.
+    Deciding,
+    /// A round is open.
+    Round,
+    /// A check runs.
+    Checking,
+    /// A wait runs.
+    Waiting,
+    /// Ended.
+    Ended,
+}
+
+/// A tool whose answer has not come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenTool {
+    /// The call.
+    pub id: ToolId,
+    /// The tool.
+    pub name: String,
+    /// What it is about.
+    pub about: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The round that is open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenRound {
+    /// Its number.
+    pub round: RoundNumber,
+    /// Since when.
+    pub started_at: Timestamp,
+    /// Seq of its `round.started`.
+    pub seq: Seq,
+    /// The attempt that is open, or the last one.
+    pub attempt: AttemptNumber,
+    /// Seq of that attempt's `attempt.started`.
+    pub attempt_seq: Seq,
+    /// Whether that attempt has no end on record.
+    pub attempt_open: bool,
+    /// Process id of the agent, while it runs.
+    pub pid: Option<u32>,
+    /// Its session.
+    pub session: Option<SessionId>,
+    /// Turns that have ended.
+    pub turns: TurnNumber,
+    /// Tools in flight.
+    pub tools: Vec<OpenTool>,
+    /// The last tool that was called.
+    pub last_tool: Option<OpenTool>,
+    /// The last words of the agent.
+    pub last_words: String,
+    /// When the last event of the round came.
+    pub last_event_at: Timestamp,
+    /// Whether usage was reported in this attempt.
+    pub usage_reported: bool,
+    /// The answer of the attempt that finished.
+    pub output_sha256: Option<Sha256>,
+    /// The failure of the attempt that failed last.
+    pub failure: Option<Failure>,
+}
+
+/// A check's decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckSummary {
+    /// The round whose result it checked.
+    pub round: RoundNumber,
+    /// Whether it passed.
+    pub delivered: bool,
+    /// Its score.
+    pub score: Option<f64>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// What it said.
+    pub evidence: String,
+    /// Names the failure.
+    pub failure_sha256: Option<Sha256>,
+}
+
+/// A round that has settled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoundSummary {
+    /// Its number.
+    pub round: RoundNumber,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// How it ended.
+    pub outcome: RoundOutcome,
+    /// How long, milliseconds.
+    pub duration_ms: u64,
+    /// Exit code of the agent process.
+    pub exit_code: Option<i32>,
+    /// Turns.
+    pub turns: TurnNumber,
+    /// Tools called.
+    pub tools: u64,
+    /// Its session.
+    pub session: Option<SessionId>,
+    /// The blob with the answer.
+    pub output_sha256: Option<Sha256>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// What the check said, once it has.
+    pub check: Option<CheckSummary>,
+}
+
+/// An alert that has not been cleared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenAlert {
+    /// Names it.
+    pub alert: String,
+    /// How loud.
+    pub severity: Severity,
+    /// What, in words.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What is known of a run after some prefix of its journal.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// The last event that was folded in.
+    pub last_seq: Seq,
+    /// When it happened.
+    pub last_at: Option<Timestamp>,
+    /// Where the run stands.
+    pub phase: Phase,
+    /// The first event.
+    pub started: Option<RunStarted>,
+    /// When it happened.
+    pub started_at: Option<Timestamp>,
+    /// How many times the run was taken up again.
+    pub resumes: u64,
+    /// Rounds that were started.
+    pub rounds: RoundNumber,
+    /// The round that is open.
+    pub open: Option<OpenRound>,
+    /// The last settled rounds, oldest first.
+    pub settled: VecDeque<RoundSummary>,
+    /// Rounds by outcome: answered, failed or timed out, stopped or interrupted.
+    pub outcomes: Outcomes,
+    /// All that was consumed.
+    pub spend: Spend,
+    /// Turns in all.
+    pub turns: u64,
+    /// Tool calls in all.
+    pub tools: u64,
+    /// Tool calls of the open round.
+    pub round_tools: u64,
+    /// Exit code of the agent process of the open round.
+    pub round_exit: Option<i32>,
+    /// The last check.
+    pub check: Option<CheckSummary>,
+    /// The round whose check has started and not ended.
+    pub checking: Option<RoundNumber>,
+    /// The wait that runs.
+    pub wait: Option<(String, Timestamp)>,
+    /// Names the failure of the last settled round, whichever way it failed.
+    pub failure: Option<String>,
+    /// How many rounds in a row failed in that same way.
+    pub same_failures: u64,
+    /// The last session that was seen.
+    pub session: Option<SessionId>,
+    /// The model that really answered last.
+    pub served_model: Option<String>,
+    /// Alerts that are open.
+    pub alerts: VecDeque<OpenAlert>,
+    /// The end.
+    pub ended: Option<RunEnded>,
+}
+
+/// Rounds by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// Ended with an answer.
+    pub answered: u64,
+    /// Failed, or were ended by a deadline.
+    pub failed: u64,
+    /// Stopped or interrupted.
+    pub stopped: u64,
+}
+
+impl Tally {
+    /// Folds one event in. Events that were folded already (by `seq`) change nothing.
+    pub fn apply(&mut self, event: &Event) {
+        if event.seq <= self.last_seq {
+            return;
+        }
+        self.last_seq = event.seq;
+        self.last_at = Some(event.at);
+        if let Some(open) = &mut self.open {
+            open.last_event_at = event.at;
+        }
+        match &event.kind {
+            Kind::RunStarted(started) => {
+                self.started = Some(started.clone());
+                self.started_at = Some(event.at);
+                self.phase = Phase::Deciding;
+            }
+            Kind::RunResumed(_) => self.resume(),
+            Kind::RunEnded(ended) => {
+                self.phase = Phase::Ended;
+                self.spend.wall_s = ended.spend.wall_s;
+                self.ended = Some(ended.clone());
+            }
+            Kind::RoundStarted(started) => self.open_round(started.round, event),
+            Kind::RoundEnded(ended) => self.settle(ended),
+            Kind::CheckStarted(started) => {
+                self.checking = Some(started.round);
+                self.phase = Phase::Checking;
+            }
+            Kind::CheckEnded(ended) => self.checked(ended),
+            Kind::WaitStarted(wait) => {
+                self.wait = Some((wait.reason.clone(), wait.until));
+                if self.open.is_none() {
+                    self.phase = Phase::Waiting;
+                }
+            }
+            Kind::WaitEnded(_) => {
+                self.wait = None;
+                if self.phase == Phase::Waiting {
+                    self.phase = Phase::Deciding;
+                }
+            }
+            Kind::UsageReported(reported) => {
+                self.spend.add(&reported.usage);
+                if let Some(open) = &mut self.open {
+                    open.usage_reported = true;
+                }
+            }
+            Kind::AlertRaised(raised) => {
+                self.alerts.retain(|open| open.alert != raised.alert);
+                if self.alerts.len() == KEPT_ALERTS {
+                    self.alerts.pop_front();
+                }
+                self.alerts.push_back(OpenAlert {
+                    alert: raised.alert.clone(),
+                    severity: raised.severity,
+                    message: raised.message.clone(),
+                    since: event.at,
+                });
+            }
+            Kind::AlertCleared(cleared) => self.alerts.retain(|open| open.alert != cleared.alert),
+            _ => self.within_round(event),
+        }
+    }
+
+    /// Rounds that have settled.
+    pub fn settled_rounds(&self) -> u64 {
+        self.outcomes.answered + self.outcomes.failed + self.outcomes.stopped
+    }
+
+    /// The last settled round.
+    pub fn last_round(&self) -> Option<&RoundSummary> {
+        self.settled.back()
+    }
+
+    /// Work that has begun and whose end is not on record, in words.
+    pub fn in_doubt(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if let Some(open) = &self.open {
+            for tool in &open.tools {
+                doubts.push(
+                    format!("round {}: tool `{}` {}", open.round, tool.name, tool.about)
+                        .trim_end()
+                        .to_owned(),
+                );
+            }
+            if open.attempt_open {
+                doubts.push(format!("round {}: attempt {}", open.round, open.attempt));
+            }
+        }
+        if let Some(round) = self.checking {
+            doubts.push(format!("check of round {round}"));
+        }
+        doubts
+    }
+
+    fn open_round(&mut self, round: RoundNumber, event: &Event) {
+        self.phase = Phase::Round;
+        self.rounds = self.rounds.max(round);
+        self.round_tools = 0;
+        self.round_exit = None;
+        self.open = Some(OpenRound {
+            round,
+            started_at: event.at,
+            seq: event.seq,
+            attempt: AttemptNumber(0),
+            attempt_seq: event.seq,
+            attempt_open: false,
+            pid: None,
+            session: None,
+            turns: TurnNumber(0),
+            tools: Vec::new(),
+            last_tool: None,
+            last_words: String::new(),
+            last_event_at: event.at,
+            usage_reported: false,
+            output_sha256: None,
+            failure: None,
+        });
+    }
+
+    fn within_round(&mut self, event: &Event) {
+        let Some(open) = &mut self.open else { return };
+        match &event.kind {
+            Kind::AttemptStarted(started) => {
+                open.attempt = started.attempt;
+                open.attempt_seq = event.seq;
+                open.attempt_open = true;
+                open.usage_reported = false;
+                open.tools.clear();
+                open.session.clone_from(&started.session);
+                open.turns = TurnNumber(0);
+            }
+            Kind::AttemptAccepted(accepted) => {
+                if accepted.session.is_some() {
+                    open.session.clone_from(&accepted.session);
+                    self.session.clone_from(&accepted.session);
+                }
+                if accepted.model.is_some() {
+                    self.served_model.clone_from(&accepted.model);
+                }
+            }
+            Kind::AgentSpawned(spawned) => {
+                open.pid = Some(spawned.pid);
+                self.round_exit = None;
+            }
+            Kind::AgentExited(exited) => {
+                open.pid = None;
+                self.round_exit = exited.code;
+            }
+            Kind::TurnEnded(turn) => {
+                open.turns = turn.turn;
+                self.turns += 1;
+                if !turn.preview.is_empty() {
+                    open.last_words.clone_from(&turn.preview);
+                }
+                if let Some(usage) = &turn.usage {
+                    self.spend.add(usage);
+                    open.usage_reported = true;
+                }
+            }
+            Kind::ToolCalled(called) => {
+                self.tools += 1;
+                self.round_tools += 1;
+                let tool = OpenTool {
+                    id: called.id.clone(),
+                    name: called.name.clone(),
+                    about: called.about.clone(),
+                    since: event.at,
+                };
+                open.last_tool = Some(tool.clone());
+                if open.tools.len() < KEPT_TOOLS {
+                    open.tools.push(tool);
+                }
+            }
+            Kind::ToolReturned(returned) => open.tools.retain(|tool| tool.id != returned.id),
+            Kind::AttemptFailed(failed) => {
+                open.failure = Some(failed.failure.clone());
+                close_attempt(open, &mut self.spend);
+            }
+            Kind::AttemptFinished(finished) => {
+                open.output_sha256.clone_from(&finished.output_sha256);
+                open.failure = None;
+                close_attempt(open, &mut self.spend);
+            }
+            _ => {}
+        }
+    }
+
+    fn settle(&mut self, ended: &super::RoundEnded) {
+        self.phase = Phase::Deciding;
+        let Some(open) = self.open.take() else { return };
+        match ended.outcome {
+            RoundOutcome::Answered => self.outcomes.answered += 1,
+            RoundOutcome::Failed | RoundOutcome::TimedOut => self.outcomes.failed += 1,
+            RoundOutcome::Stopped | RoundOutcome::Interrupted => self.outcomes.stopped += 1,
+        }
+        match &ended.failure {
+            Some(failure) => {
+                self.count_failure(Some(format!("{}: {}", failure.class, blur(&failure.evidence))))
+            }
+            // An answer is no failure yet; its check may say otherwise.
+            None if self.started.as_ref().is_some_and(|started| started.checked) => {}
+            None => self.count_failure(None),
+        }
+        if self.settled.len() == KEPT_ROUNDS {
+            self.settled.pop_front();
+        }
+        self.settled.push_back(RoundSummary {
+            round: ended.round,
+            started_at: open.started_at,
+            outcome: ended.outcome,
+            duration_ms: ended.duration_ms,
+            exit_code: self.round_exit,
+            turns: open.turns,
+            tools: self.round_tools,
+            session: open.session,
+            output_sha256: ended.output_sha256.clone(),
+            failure: ended.failure.clone(),
+            check: None,
+        });
+    }
+
+    fn checked(&mut self, ended: &super::CheckEnded) {
+        self.phase = Phase::Deciding;
+        self.checking = None;
+        let summary = CheckSummary {
+            round: ended.round,
+            delivered: ended.delivered,
+            score: ended.score,
+            exit_code: ended.exit_code,
+            evidence: ended.evidence.clone(),
+            failure_sha256: ended.failure_sha256.clone(),
+        };
+        let answered = match self.settled.back_mut().filter(|round| round.round == ended.round) {
+            Some(round) => {
+                round.check = Some(summary.clone());
+                round.failure.is_none()
+            }
+            None => true,
+        };
+        if ended.delivered {
+            self.count_failure(None);
+        } else if answered {
+            // A round that failed by itself was counted when it settled.
+            let name =
+                ended.failure_sha256.as_ref().map_or_else(|| blur(&ended.evidence), ToString::to_string);
+            self.count_failure(Some(format!("check: {name}")));
+        }
+        self.check = Some(summary);
+    }
+
+    fn count_failure(&mut self, failure: Option<String>) {
+        self.same_failures = match &failure {
+            None => 0,
+            Some(_) if failure == self.failure => self.same_failures + 1,
+            Some(_) => 1,
+        };
+        self.failure = failure;
+    }
+
+    /// What was open when provost was killed stays open, but nothing of it runs any more.
+    fn resume(&mut self) {
+        self.resumes += 1;
+        self.ended = None;
+        self.wait = None;
+        self.checking = None;
+        self.phase = if self.open.is_some() { Phase::Round } else { Phase::Deciding };
+        if let Some(open) = &mut self.open {
+            // A killed agent process has consumed what nobody will ever report.
+            if open.pid.take().is_some() && open.attempt_open && !open.usage_reported {
+                self.spend.usd_known = false;
+                self.spend.tokens_known = false;
+            }
+        }
+    }
+}
+
+/// An attempt that ran an agent without a word on usage makes the totals unknown, not zero.
+fn close_attempt(open: &mut OpenRound, spend: &mut Spend) {
+    open.attempt_open = false;
+    open.tools.clear();
+    if !open.usage_reported {
+        spend.usd_known = false;
+        spend.tokens_known = false;
+    }
+}
+
+/// Makes failures comparable that differ only in counts, times and addresses.
+fn blur(text: &str) -> String {
+    let mut blurred = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !c.is_ascii_digit() {
+            blurred.push(c);
+        } else if !blurred.ends_with('#') {
+            blurred.push('#');
+        }
+    }
+    blurred
+}
