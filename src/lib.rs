@@ -30,6 +30,7 @@
 
 pub mod backend;
 pub mod cli;
+pub mod engine;
 pub mod event;
 pub mod fault;
 pub mod process;

@@ -11,9 +11,11 @@ use std::pin::Pin;
 
 use crate::event::Failure;
 
+mod check;
 mod link;
 mod request;
 
+pub use check::{Finding, Oracle, oracle};
 pub use link::{Gone, Link, Message, Report, Stop};
 pub use request::{Answer, Replayed, Request, SessionPlan};
 
@@ -28,6 +30,11 @@ pub trait Harness: Send + Sync {
     ///
     /// The one classified failure of the attempt.
     fn attempt(&self, request: Request, link: Link) -> Attempt;
+
+    /// Whether an interrupted attempt goes on from its recorded steps; else it is made anew.
+    fn replays(&self) -> bool {
+        false
+    }
 }
 
 pub use crate::process::guard;

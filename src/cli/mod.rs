@@ -1,11 +1,115 @@
 //! The only room that knows clap, the environment and exit codes.
+//!
+//! **Invariant: thin.** A verb resolves its arguments into values that never change, puts engine, journal and reports
+//! together, and turns the end into an exit code.
 
+mod context;
+mod error;
+mod exit;
+mod generate;
+mod init;
+mod peek;
+mod record;
+mod run;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
+
+use context::{Colour, Context, print, say};
+use error::CliError;
+
+/// Runs AI agents, keeps them running, and says with evidence whether a change may ship.
+#[derive(Debug, Parser)]
+#[command(name = "provost", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: `provost help exit-codes`. Keys of a profile: `provost schema profile`.")]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags that every verb knows.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Where runs are kept
+    #[arg(long, global = true, value_name = "DIR", env = "PROVOST_ROOT", hide_env_values = true)]
+    pub(crate) root: Option<PathBuf>,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Colour,
+    /// Say only how it ended
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Do one task: one round, or rounds until its check passes
+    Run(run::RunArgs),
+    /// Look at a live, dead or finished run
+    Peek(peek::PeekArgs),
+    /// Write a first profile for the agents and keys found on this machine
+    Init(init::InitArgs),
+    /// Print the JSON schema of a file kind, for editors
+    Schema(generate::SchemaArgs),
+    /// Print shell completions
+    Completions(generate::CompletionsArgs),
+    /// Print a man page, or write all of them
+    Man(generate::ManArgs),
+    /// Explain a verb, or one of: exit-codes, harnesses
+    Help(generate::HelpArgs),
+    /// The process that outlives us and leaves no agent behind
+    #[command(hide = true)]
+    Guard,
+}
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("guard") {
+    // The guard is on the path of every run: it must not wait for anything else.
+    #[expect(clippy::disallowed_methods, reason = "the guard starts before there is a context")]
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "guard") {
         return crate::backend::guard();
     }
-    ExitCode::from(2)
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            say(&error.render());
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8, CliError> {
+    let context = Context::read(cli.common.color).map_err(error::environment)?;
+    match cli.verb {
+        Verb::Run(args) => run::run(&context, &cli.common, &args),
+        Verb::Peek(args) => peek::peek(&context, &cli.common, &args),
+        Verb::Init(args) => init::init(&context, &args),
+        Verb::Schema(args) => generate::schema(&args),
+        Verb::Completions(args) => generate::completions(Cli::command(), &args),
+        Verb::Man(args) => generate::man(Cli::command(), &args),
+        Verb::Help(args) => generate::help(Cli::command(), &args),
+        Verb::Guard => Ok(exit::BUG),
+    }
+}
+
+/// Prints data; a full disk behind standard output is an error.
+fn data(text: &str) -> Result<u8, CliError> {
+    print(text).map_err(error::environment)?;
+    Ok(0)
 }

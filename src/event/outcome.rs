@@ -117,3 +117,33 @@ impl Spend {
         self.input.saturating_add(self.cache_write).saturating_add(self.output)
     }
 }
+
+impl RunOutcome {
+    /// What the process exits with; the table is in `provost(1)`. `signal` is the one that interrupted the run.
+    pub fn exit_code(self, signal: Option<i32>) -> u8 {
+        match self {
+            Self::Delivered | Self::Settled | Self::DryRun => 0,
+            Self::CheckFailed | Self::Stuck | Self::AgentFailed => 1,
+            Self::SpendUnknown => 3,
+            Self::Unavailable => 4,
+            Self::BudgetExhausted => 5,
+            Self::Interrupted => 128 + signal.and_then(|signal| u8::try_from(signal).ok()).unwrap_or(2).min(127),
+        }
+    }
+
+    /// The word in the journal.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Settled => "settled",
+            Self::CheckFailed => "check_failed",
+            Self::Stuck => "stuck",
+            Self::AgentFailed => "agent_failed",
+            Self::Unavailable => "unavailable",
+            Self::BudgetExhausted => "budget_exhausted",
+            Self::SpendUnknown => "spend_unknown",
+            Self::Interrupted => "interrupted",
+            Self::DryRun => "dry_run",
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Drives one agent CLI: spawn, feed, read while it runs, end it, give its verdict.
+//!
+//! Output is read by a thread that does nothing else, so that a slow disk never delays a deadline, and goes on being
+//! read and kept while the process is being ended.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::backend::{Answer, Attempt, Harness, Link, Report, Request, SessionPlan, Stop};
+use crate::event::{AgentExited, AlertRaised, ExitCause, Failure, FaultClass, PromptPart, Severity};
+use crate::file::{Secrets, Veil};
+use crate::process::{Exit, Guard, ProcessError, Spec};
+
+use super::{Dialect, ExitFacts, LineSplitter, Signal};
+
+/// How much of the end of standard error is kept for a verdict, bytes.
+const STDERR_TAIL: usize = 8 * 1024;
+/// Size of one read; as large as the pipe is made.
+const CHUNK: usize = 512 * 1024;
+
+/// Turns a request into the arguments of one agent CLI.
+pub trait Invocation: Send + Sync {
+    /// The arguments, the prompt included where it travels that way, and what goes to standard input.
+    fn arguments(&self, request: &Request) -> (Vec<OsString>, Vec<u8>);
+    /// A parser for one attempt.
+    fn dialect(&self) -> Box<dyn Dialect>;
+    /// Who gets the prompts: harness, and model where one is named.
+    fn target(&self) -> String;
+    /// Whether the system prompt is sent apart from the user's.
+    fn sends_system(&self) -> bool;
+}
+
+/// An agent CLI as a harness.
+pub struct AgentHarness {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    invocation: Box<dyn Invocation>,
+    program: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    grace: Duration,
+    guard: Guard,
+    secrets: Arc<Secrets>,
+}
+
+impl AgentHarness {
+    /// Drives `program`, which is given nothing but `environment`.
+    pub fn new(
+        invocation: Box<dyn Invocation>,
+        program: PathBuf,
+        environment: Vec<(OsString, OsString)>,
+        grace: Duration,
+        guard: Guard,
+        secrets: Arc<Secrets>,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { invocation, program, environment, grace, guard, secrets }) }
+    }
+}
+
+impl Harness for AgentHarness {
+    fn attempt(&self, request: Request, link: Link) -> Attempt {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.drive(request, link).await })
+    }
+}
+
+/// What the reading thread gives back.
+struct Reading {
+    dialect: Box<dyn Dialect>,
+    bytes: u64,
+    redacted: u64,
+    error: Option<std::io::Error>,
+}
+
+impl Shared {
+    async fn drive(&self, request: Request, mut link: Link) -> Result<Answer, Failure> {
+        let gone = |_| Failure::ours(FaultClass::SelfAbort, "the engine has gone");
+        let target = self.invocation.target();
+        if let Some(system) = request.system.clone().filter(|_| self.invocation.sends_system()) {
+            let prompt = Report::Prompt { target: target.clone(), part: PromptPart::System, text: system };
+            link.record(prompt).await.map_err(gone)?;
+        }
+        let prompt = Report::Prompt { target, part: PromptPart::User, text: request.user.clone() };
+        link.record(prompt).await.map_err(gone)?;
+        let transcript = open(&request.transcript)?;
+        let (args, stdin) = self.invocation.arguments(&request);
+        let spec = Spec {
+            program: self.program.clone(),
+            args,
+            env: self.environment.clone(),
+            cwd: request.workspace.clone(),
+            stdin,
+        };
+        let started = Instant::now();
+        let mut child = self.guard.spawn(spec).await.map_err(|error| not_started(&error))?;
+        let control = child.control();
+        let program = self.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        link.tell(Report::Spawned { pid: child.pid(), program }).await.map_err(gone)?;
+        let (fatal_tell, mut fatal) = mpsc::unbounded_channel();
+        let reading = child.take_stdout().map(|pipe| {
+            let (tell, told) = oneshot::channel();
+            let reader = Reader {
+                veil: Veil::new(&self.secrets),
+                transcript,
+                dialect: self.invocation.dialect(),
+                link: link.clone(),
+                fatal: fatal_tell,
+            };
+            std::thread::spawn(move || {
+                let _ = tell.send(reader.read(pipe));
+            });
+            told
+        });
+        let stderr_log = request.transcript.with_extension("err");
+        let secrets = Arc::clone(&self.secrets);
+        let complaints = child.take_stderr().map(|pipe| {
+            let (tell, told) = oneshot::channel();
+            std::thread::spawn(move || {
+                let _ = tell.send(read_stderr(pipe, &stderr_log, &secrets));
+            });
+            told
+        });
+
+        let mut asked: Option<Stop> = None;
+        let mut fatal_failure: Option<Failure> = None;
+        let mut listening = true;
+        let exit = loop {
+            tokio::select! {
+                exit = child.wait() => break exit,
+                stop = link.stopped(asked), if asked != Some(Stop::Now) => {
+                    asked = Some(stop);
+                    control.end(if stop == Stop::Now { Duration::ZERO } else { self.grace });
+                }
+                failure = fatal.recv(), if listening => match failure {
+                    Some(failure) => {
+                        if fatal_failure.is_none() {
+                            control.end(self.grace);
+                        }
+                        fatal_failure.get_or_insert(failure);
+                    }
+                    None => listening = false,
+                },
+            }
+        };
+        let stderr = settled(complaints).await.unwrap_or_default();
+        let read = settled(reading).await;
+        let facts = ExitFacts { code: exit.code, signal: exit.signal };
+        let (verdict, bytes, redacted) = match read {
+            Some(mut read) => {
+                let verdict = match read.error {
+                    Some(error) => Err(local(format!("failed to write the transcript: {error}"))),
+                    None => read.dialect.finish(facts, &stderr),
+                };
+                (verdict, read.bytes, read.redacted)
+            }
+            None => (Err(local("the agent's output did not end with the agent".to_owned())), 0, 0),
+        };
+        let cause = cause(&exit, asked, verdict.is_ok(), fatal_failure.is_some());
+        self.report_exit(&link, &exit, cause, started, bytes, redacted).await;
+        match (verdict, fatal_failure) {
+            (Ok(answer), _) => Ok(answer),
+            (Err(_), Some(failure)) => Err(failure),
+            (Err(failure), None) => Err(failure),
+        }
+    }
+
+    async fn report_exit(&self, link: &Link, exit: &Exit, cause: ExitCause, started: Instant, bytes: u64, redacted: u64) {
+        let strays: Vec<String> = exit.strays.iter().map(|stray| format!("{} ({})", stray.name, stray.pid)).collect();
+        if !strays.is_empty() {
+            let alert = AlertRaised {
+                alert: "strays".to_owned(),
+                severity: Severity::Notice,
+                message: format!("the agent left processes behind, and they were ended: {}", strays.join(", ")),
+            };
+            let _ = link.tell(Report::Alert(alert)).await;
+        }
+        let exited = AgentExited {
+            code: exit.code,
+            signal: exit.signal,
+            cause,
+            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            transcript_bytes: bytes,
+            strays,
+            redacted,
+        };
+        let _ = link.tell(Report::Exited(exited)).await;
+    }
+}
+
+fn cause(exit: &Exit, asked: Option<Stop>, answered: bool, fatal: bool) -> ExitCause {
+    match (asked, exit.signal, exit.code) {
+        (Some(_), ..) if answered => ExitCause::Lingered,
+        (Some(_), ..) => ExitCause::Stopped,
+        _ if fatal => ExitCause::Stopped,
+        (None, Some(_), _) => ExitCause::Signal,
+        (None, None, Some(0)) => ExitCause::Clean,
+        _ => ExitCause::Error,
+    }
+}
+
+fn local(text: String) -> Failure {
+    let mut failure = Failure::ours(FaultClass::ConfigMissing, text);
+    failure.scope = crate::event::FaultScope::Local;
+    failure
+}
+
+fn not_started(error: &ProcessError) -> Failure {
+    local(format!("the agent did not start: {error}"))
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| local(format!("failed to open {}: {error}", path.display())))
+}
+
+/// Waits for a reader whose process is gone; a pipe that a survivor holds open is not waited for longer.
+async fn settled<T>(reading: Option<oneshot::Receiver<T>>) -> Option<T> {
+    tokio::time::timeout(Duration::from_secs(5), reading?).await.ok()?.ok()
+}
+
+struct Reader {
+    veil: Veil,
+    transcript: File,
+    dialect: Box<dyn Dialect>,
+    link: Link,
+    fatal: mpsc::UnboundedSender<Failure>,
+}
+
+impl Reader {
+    /// Reads to the end, whatever happens on the way: an agent must never block on a full pipe.
+    fn read(mut self, mut pipe: impl Read) -> Reading {
+        let mut chunk = vec![0; CHUNK];
+        let mut clear = Vec::with_capacity(CHUNK + 4096);
+        let mut lines = LineSplitter::default();
+        let mut signals = Vec::new();
+        let (mut bytes, mut redacted, mut error) = (0, 0, None);
+        loop {
+            clear.clear();
+            let end = match pipe.read(&mut chunk) {
+                Ok(0) => true,
+                Ok(read) => {
+                    redacted += self.veil.push(&chunk[..read], &mut clear);
+                    false
+                }
+                Err(failed) if failed.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(_) => true,
+            };
+            if end {
+                redacted += self.veil.finish(&mut clear);
+            }
+            if error.is_none() {
+                error = self.transcript.write_all(&clear).err();
+            }
+            bytes += clear.len() as u64;
+            let dialect = &mut self.dialect;
+            lines.push(&clear, |line| dialect.line(line, &mut signals));
+            if end {
+                lines.finish(|line| dialect.line(line, &mut signals));
+            }
+            dialect.flush(&mut signals);
+            self.pass_on(&mut signals, bytes);
+            if end {
+                return Reading { dialect: self.dialect, bytes, redacted, error };
+            }
+        }
+    }
+
+    fn pass_on(&self, signals: &mut Vec<Signal>, bytes: u64) {
+        let _ = self.link.tell_blocking(Report::Transcript(bytes));
+        for signal in signals.drain(..) {
+            match signal {
+                Signal::Report(report) => {
+                    let _ = self.link.tell_blocking(report);
+                }
+                Signal::Fatal(failure) => {
+                    let _ = self.fatal.send(failure);
+                }
+            }
+        }
+    }
+}
+
+/// Keeps standard error beside the transcript and returns its end.
+fn read_stderr(mut pipe: impl Read, log: &Path, secrets: &Arc<Secrets>) -> String {
+    let mut veil = Veil::new(secrets);
+    let mut chunk = vec![0; 64 * 1024];
+    let mut clear = Vec::new();
+    let mut tail: Vec<u8> = Vec::new();
+    let mut file = None;
+    loop {
+        clear.clear();
+        let read = pipe.read(&mut chunk).unwrap_or(0);
+        if read == 0 {
+            veil.finish(&mut clear);
+        } else {
+            veil.push(&chunk[..read], &mut clear);
+        }
+        if !clear.is_empty() {
+            let out = file.get_or_insert_with(|| OpenOptions::new().create(true).append(true).open(log));
+            if let Ok(out) = out {
+                let _ = out.write_all(&clear);
+            }
+            tail.extend_from_slice(&clear);
+            tail.drain(..tail.len().saturating_sub(STDERR_TAIL));
+        }
+        if read == 0 {
+            return String::from_utf8_lossy(&tail).into_owned();
+        }
+    }
+}
+
+/// The session id of a request, and whether it is continued.
+pub(super) fn session(request: &Request) -> (&str, bool) {
+    match &request.session {
+        SessionPlan::Fresh(id) => (id.as_str(), false),
+        SessionPlan::Continue(id) => (id.as_str(), true),
+    }
+}

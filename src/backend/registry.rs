@@ -1,0 +1,163 @@
+//! A profile in, a harness out: the one place that knows all of them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::file::{Secrets, is_secret_name};
+use crate::process::Guard;
+use crate::profile::Profile;
+
+use super::agent::{AgentHarness, AnyCommand, Claude, Invocation};
+use super::chat::{ChatHarness, Script, ScriptedHarness, Settings};
+use super::shell::GuardedShell;
+use super::Harness;
+
+/// Variables that Claude Code takes its credentials and its endpoint from.
+const CLAUDE_ENV: &[&str] = &[
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_MODEL",
+    "CLAUDE_CONFIG_DIR",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "XDG_CONFIG_HOME",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "IS_SANDBOX",
+];
+
+/// Something that the profile needs is not there; exit code 4.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Unavailable {
+    /// What is not there.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// What a harness is made from.
+pub struct Place<'a> {
+    /// The profile.
+    pub profile: &'a Profile,
+    /// The caller's environment.
+    pub environment: &'a BTreeMap<String, String>,
+    /// Starts processes.
+    pub guard: Guard,
+    /// Values that are never written.
+    pub secrets: Arc<Secrets>,
+    /// Where the agent works; absolute.
+    pub workspace: &'a Path,
+}
+
+/// Makes the harness of a profile, after it was seen that what it needs is there.
+///
+/// # Errors
+///
+/// [`Unavailable`], with a remedy, before anything is started.
+pub fn harness(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
+    let profile = place.profile;
+    match profile.agent.harness.as_str() {
+        "claude" => agent(place, Box::new(Claude::new(profile)), "claude"),
+        "command" => agent(place, Box::new(AnyCommand::new(profile)), ""),
+        "chat" => chat(place),
+        "scripted" => scripted(place),
+        other => Err(Unavailable {
+            what: format!("the harness `{other}` is not built into this version"),
+            remedy: "use `claude`, `command`, `chat` or `scripted`".to_owned(),
+        }),
+    }
+}
+
+/// The variables whose values must never be written: the named keys, and what looks like a secret and is passed on.
+pub fn secrets(profile: &Profile, environment: &BTreeMap<String, String>) -> Secrets {
+    let keys = profile.endpoints.values().filter_map(|endpoint| endpoint.key_env.clone());
+    let passed = agent_environment(profile, environment).into_iter().map(|(name, _)| name);
+    let mut pairs: BTreeMap<String, String> = BTreeMap::new();
+    for name in keys.chain(passed.filter(|name| is_secret_name(name))) {
+        if let Some(value) = profile.agent.env.get(&name).or_else(|| environment.get(&name)) {
+            pairs.insert(name, value.clone());
+        }
+    }
+    Secrets::new(pairs)
+}
+
+/// What reaches the agent: an allow-list, what its credentials need, and what the profile sets.
+pub fn agent_environment(profile: &Profile, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let claude = profile.agent.harness == "claude";
+    let mut reaches = BTreeMap::new();
+    if claude {
+        // Its own loops are turned down, so that there is one that a person can see: ours.
+        reaches.insert("CLAUDE_CODE_MAX_RETRIES".to_owned(), "2".to_owned());
+        reaches.insert("DISABLE_AUTOUPDATER".to_owned(), "1".to_owned());
+    }
+    let needed = if claude { CLAUDE_ENV } else { &[] };
+    for name in profile.agent.inherit_env.iter().map(String::as_str).chain(needed.iter().copied()) {
+        if let Some(value) = environment.get(name) {
+            reaches.insert(name.to_owned(), value.clone());
+        }
+    }
+    let endpoint = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
+    if let Some(endpoint) = endpoint.filter(|_| claude) {
+        reaches.insert("ANTHROPIC_BASE_URL".to_owned(), endpoint.base_url.clone());
+        if let Some(key) = endpoint.key_env.as_ref().and_then(|name| environment.get(name)) {
+            reaches.insert("ANTHROPIC_API_KEY".to_owned(), key.clone());
+        }
+    }
+    if let Some(tokens) = profile.model.max_output_tokens.filter(|_| claude) {
+        reaches.insert("CLAUDE_CODE_MAX_OUTPUT_TOKENS".to_owned(), tokens.to_string());
+    }
+    reaches.extend(profile.agent.env.clone());
+    reaches
+}
+
+/// Finds a program the way the child will: a path against the workspace, a bare name on its `PATH`.
+pub fn resolve(program: &str, path: &str, workspace: &Path) -> Option<PathBuf> {
+    let executable = |path: &Path| {
+        use std::os::unix::fs::PermissionsExt as _;
+        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        let path = workspace.join(program);
+        return executable(&path).then_some(path);
+    }
+    path.split(':').filter(|dir| !dir.is_empty()).map(|dir| workspace.join(dir).join(program)).find(|path| executable(path))
+}
+
+fn os(environment: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
+    environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+fn agent(place: &Place<'_>, invocation: Box<dyn Invocation>, default: &str) -> Result<Arc<dyn Harness>, Unavailable> {
+    let profile = place.profile;
+    let name = profile.agent.command.as_ref().and_then(|argv| argv.0.first()).map_or(default, String::as_str);
+    let environment = agent_environment(profile, place.environment);
+    let path = environment.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
+    let Some(program) = resolve(name, path, place.workspace) else {
+        return Err(Unavailable {
+            what: format!("the program `{name}` is not on the agent's PATH"),
+            remedy: "install it, or name its path in `agent.command`".to_owned(),
+        });
+    };
+    let endpoint = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
+    if let Some(key) = endpoint.and_then(|endpoint| endpoint.key_env.as_ref()) {
+        present(key, place.environment)?;
+    }
+    let grace = profile.round.grace.0;
+    let secrets = Arc::clone(&place.secrets);
+    Ok(Arc::new(AgentHarness::new(invocation, program, os(environment), grace, place.guard.clone(), secrets)))
+}
+
+fn present(key: &str, environment: &BTreeMap<String, String>) -> Result<String, Unavailable> {
+    environment.get(key).filter(|value| !value.is_empty()).cloned().ok_or_else(|| Unavailable {
+        what: format!("the variable `{key}` that holds the key is not set"),
+        remedy: format!("set `{key}`, or take `key_env` out of the endpoint if it needs no key"),
+    })
+}

@@ -1,0 +1,26 @@
+//! The exit codes: one table, for the code, `provost help exit-codes` and `provost(1)`.
+
+/// A code and what it means.
+pub(crate) const TABLE: &[(&str, &str)] = &[
+    ("0", "done and good: check passed, settled without a check, stopped as asked"),
+    ("1", "done and not good: check failed, the same failure three times, the agent failed"),
+    ("2", "usage, profile or suite error"),
+    ("3", "refused or inconclusive: cost unknown where it decides"),
+    ("4", "unavailable: backend, credentials or environment"),
+    ("5", "budget exhausted"),
+    ("6", "gave up: crash loop, no progress, memory loop (supervise)"),
+    ("70", "a bug of ours"),
+    ("128+n", "ended by signal n"),
+];
+
+/// Usage, profile or suite error.
+pub(crate) const USAGE: u8 = 2;
+/// Backend, credentials or environment.
+pub(crate) const UNAVAILABLE: u8 = 4;
+/// A bug of ours.
+pub(crate) const BUG: u8 = 70;
+
+/// The table as text.
+pub(crate) fn table() -> String {
+    TABLE.iter().map(|(code, meaning)| format!("{code:>6}  {meaning}\n")).collect()
+}

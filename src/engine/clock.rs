@@ -1,0 +1,34 @@
+//! The only place that asks what time it is. Deadlines are monotonic; stamps are wall time.
+
+use std::time::{Duration, Instant};
+
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+
+/// Reads the clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock;
+
+impl Clock {
+    /// Wall time in UTC, cut to milliseconds.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn stamp(self) -> Timestamp {
+        let now = Timestamp::now();
+        let cut = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Trunc);
+        now.round(cut).unwrap_or(now)
+    }
+
+    /// Monotonic time, for deadlines and durations.
+    pub fn now(self) -> Instant {
+        Instant::now()
+    }
+}
+
+/// A duration in whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Wall time between two stamps, in seconds; never negative, whatever a clock was set to.
+pub(crate) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64().max(0.0)
+}

@@ -1,0 +1,165 @@
+//! Which clock ends a round next. Pure: instants in, a deadline out.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::event::{Deadline, FaultClass, ToolId};
+use crate::profile::Round;
+
+/// The deadlines of one attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Deadlines {
+    round: Round,
+    /// The hard wall of the round; activity never moves it.
+    wall: Instant,
+    /// The end of the run's wall budget.
+    run_wall: Option<Instant>,
+    started: Instant,
+    last_event: Option<Instant>,
+    tools: BTreeMap<ToolId, Instant>,
+    result: Option<Instant>,
+}
+
+impl Deadlines {
+    /// The round began at `round_started`, this attempt at `now`.
+    pub(crate) fn new(round: &Round, round_started: Instant, now: Instant, run_wall: Option<Instant>) -> Self {
+        Self {
+            round: round.clone(),
+            wall: round_started + round.timeout.0,
+            run_wall,
+            started: now,
+            last_event: None,
+            tools: BTreeMap::new(),
+            result: None,
+        }
+    }
+
+    /// Something came.
+    pub(crate) fn alive(&mut self, now: Instant) {
+        self.last_event = Some(now);
+    }
+
+    /// A tool is in flight: silence is no stall until it ends.
+    pub(crate) fn tool_called(&mut self, id: ToolId, now: Instant) {
+        self.tools.insert(id, now);
+    }
+
+    /// It has ended.
+    pub(crate) fn tool_returned(&mut self, id: &ToolId) {
+        self.tools.remove(id);
+    }
+
+    /// The terminal event is here. A grace that is extended starts anew.
+    pub(crate) fn result_seen(&mut self, now: Instant) {
+        self.tools.clear();
+        self.result = Some(now);
+    }
+
+    /// The next deadline, the earliest of those that run.
+    pub(crate) fn next(&self) -> (Deadline, Instant) {
+        let mut due = (Deadline::Timeout, self.wall);
+        let mut consider = |deadline: Deadline, at: Instant| {
+            if at < due.1 {
+                due = (deadline, at);
+            }
+        };
+        if let Some(at) = self.run_wall {
+            consider(Deadline::Wall, at);
+        }
+        if let Some(result) = self.result {
+            consider(Deadline::GraceAfterResult, result + self.round.grace_after_result.0);
+            return due;
+        }
+        match self.last_event {
+            None => consider(Deadline::FirstEvent, self.started + self.round.first_event.0),
+            Some(last) if self.tools.is_empty() => consider(Deadline::Stall, last + self.round.stall.0),
+            Some(_) => {}
+        }
+        for called in self.tools.values() {
+            consider(Deadline::Tool, *called + self.round.tool.0);
+        }
+        due
+    }
+
+    /// What a deadline means once it has passed; `None` where that is no failure.
+    pub(crate) fn class(deadline: Deadline) -> Option<FaultClass> {
+        match deadline {
+            Deadline::Timeout => Some(FaultClass::RoundTimeout),
+            Deadline::FirstEvent => Some(FaultClass::FirstEventTimeout),
+            Deadline::Stall => Some(FaultClass::Stall),
+            Deadline::Tool => Some(FaultClass::ToolStall),
+            Deadline::Wall => Some(FaultClass::BudgetLimit),
+            Deadline::GraceAfterResult => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::profile::element::Period;
+
+    fn deadlines(t0: Instant) -> Deadlines {
+        let seconds = |s| Period(Duration::from_secs(s));
+        let round = Round {
+            timeout: seconds(1000),
+            first_event: seconds(90),
+            stall: seconds(200),
+            tool: seconds(300),
+            grace: seconds(10),
+            grace_after_result: seconds(20),
+        };
+        Deadlines::new(&round, t0, t0, None)
+    }
+
+    fn at(t0: Instant, seconds: u64) -> Instant {
+        t0 + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn nothing_yet_is_first_event() {
+        let t0 = Instant::now();
+        assert_eq!(deadlines(t0).next(), (Deadline::FirstEvent, at(t0, 90)));
+    }
+
+    #[test]
+    fn a_tool_in_flight_suspends_the_stall() {
+        let t0 = Instant::now();
+        let mut d = deadlines(t0);
+        d.alive(at(t0, 10));
+        assert_eq!(d.next(), (Deadline::Stall, at(t0, 210)));
+        d.tool_called(ToolId::new("a"), at(t0, 20));
+        assert_eq!(d.next(), (Deadline::Tool, at(t0, 320)));
+        d.tool_returned(&ToolId::new("a"));
+        d.alive(at(t0, 250));
+        assert_eq!(d.next(), (Deadline::Stall, at(t0, 450)));
+    }
+
+    #[test]
+    fn activity_never_moves_the_wall() {
+        let t0 = Instant::now();
+        let mut d = deadlines(t0);
+        d.alive(at(t0, 999));
+        assert_eq!(d.next(), (Deadline::Timeout, at(t0, 1000)));
+    }
+
+    #[test]
+    fn after_the_result_only_the_grace_and_the_wall_count() {
+        let t0 = Instant::now();
+        let mut d = deadlines(t0);
+        d.alive(at(t0, 1));
+        d.tool_called(ToolId::new("a"), at(t0, 1));
+        d.result_seen(at(t0, 2));
+        assert_eq!(d.next(), (Deadline::GraceAfterResult, at(t0, 22)));
+    }
+
+    #[test]
+    fn the_wall_of_the_run_counts_too() {
+        let t0 = Instant::now();
+        let mut d = deadlines(t0);
+        d.run_wall = Some(at(t0, 5));
+        assert_eq!(d.next(), (Deadline::Wall, at(t0, 5)));
+    }
+}

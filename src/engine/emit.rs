@@ -1,0 +1,75 @@
+//! Numbers and stamps events, folds them, and hands them to the sink: the only place that does.
+
+use std::borrow::Cow;
+use std::io;
+
+use crate::event::{Event, Kind, Live, NodeId, Record, Sha256, Stored, Tally};
+
+use super::Clock;
+
+/// Takes what the engine hands out; what it has returned from is on record.
+pub type Sink = Box<dyn FnMut(Record<'_>) -> io::Result<()> + Send>;
+
+/// Takes out of some bytes what must never be written, and says how many times it had to.
+pub type Veiling = Box<dyn for<'a> Fn(&'a [u8]) -> (Cow<'a, [u8]>, u64) + Send>;
+
+/// The engine's mouth.
+pub(crate) struct Emitter {
+    clock: Clock,
+    sink: Sink,
+    veiling: Veiling,
+    tally: Tally,
+    node: NodeId,
+}
+
+impl Emitter {
+    /// Goes on after what `tally` has folded.
+    pub(crate) fn new(clock: Clock, sink: Sink, veiling: Veiling, tally: Tally, node: NodeId) -> Self {
+        Self { clock, sink, veiling, tally, node }
+    }
+
+    /// All that is known by now.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The clocks.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Records that something happened.
+    pub(crate) fn emit(&mut self, kind: impl Into<Kind>) -> io::Result<()> {
+        let event = Event {
+            seq: self.tally.last_seq.next(),
+            at: self.clock.stamp(),
+            node: self.node.clone(),
+            kind: kind.into(),
+        };
+        self.tally.apply(&event);
+        (self.sink)(Record::Event(&event))
+    }
+
+    /// Stores bytes that the next event names.
+    pub(crate) fn store(&mut self, kind: Stored, bytes: &[u8]) -> io::Result<Sha256> {
+        self.store_counted(kind, bytes).map(|(sha256, _)| sha256)
+    }
+
+    /// Stores bytes, and says how many secret values were taken out of them first.
+    pub(crate) fn store_counted(&mut self, kind: Stored, bytes: &[u8]) -> io::Result<(Sha256, u64)> {
+        let (bytes, redacted) = (self.veiling)(bytes);
+        let sha256 = Sha256::of(&bytes);
+        (self.sink)(Record::Bytes(kind, &sha256, &bytes))?;
+        Ok((sha256, redacted))
+    }
+
+    /// Returns once everything is on disk.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        (self.sink)(Record::Sync)
+    }
+
+    /// Shows something that is not kept.
+    pub(crate) fn live(&mut self, live: &Live) -> io::Result<()> {
+        (self.sink)(Record::Live(live))
+    }
+}

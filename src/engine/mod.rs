@@ -1,0 +1,31 @@
+//! The loop that owns the truth of a run.
+//!
+//! **Invariant: one place stamps.** Everything that happens enters [`run`] as a message (a report of the attempt, a
+//! signal, a deadline) and leaves as an [`Event`](crate::event::Event), given its number and time in [`emit`] and
+//! nowhere else. What to do next is a pure function of the tally ([`decide`]), so a killed run that is taken up again
+//! goes on exactly where an uninterrupted one would be.
+//!
+//! ```text
+//!   tally ──▶ decide::next ──▶ round ──▶ attempt ⇄ harness      every arrow to the right ends in events,
+//!     ▲                          check ──▶ oracle                every event is folded into the tally
+//!     └──────────── emit ◀──────────┘                            before anything else happens
+//! ```
+//!
+//! The engine is handed a closure and knows neither journal nor reports. What the closure has returned from is on
+//! record; that is why a round's prompt is handed over before the request is sent, and a paid answer before it is used.
+
+mod attempt;
+mod clock;
+mod deadline;
+mod decide;
+mod emit;
+mod prompt;
+mod round;
+mod run;
+mod signal;
+
+pub use clock::Clock;
+pub use emit::{Sink, Veiling};
+pub use prompt::strip_front_matter;
+pub use run::{EngineError, Parts, Plan, Taken, run};
+pub use signal::Shutdown;

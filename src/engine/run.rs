@@ -1,0 +1,260 @@
+//! One run, from its first event to its last.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::backend::{Harness, Oracle, Replayed};
+use crate::event::{
+    BudgetCeilings, CheckEnded, CheckStarted, NodeId, Phase, RoundNumber, RunEnded, RunId, RunOutcome, RunResumed,
+    RunStarted, Sha256, Stored, Tally,
+};
+use crate::profile::Profile;
+
+use super::clock::{millis, seconds_between};
+use super::decide::{self, Step};
+use super::emit::Emitter;
+use super::{Clock, Shutdown, Sink, Veiling};
+
+/// All that is decided before a run begins; never changed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The run.
+    pub run: RunId,
+    /// The verb.
+    pub verb: &'static str,
+    /// The resolved profile.
+    pub profile: Arc<Profile>,
+    /// The task, as it was given.
+    pub task: String,
+    /// The system prompt.
+    pub system: Option<String>,
+    /// The texts of the prompt files, front matter stripped.
+    pub files: Vec<String>,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Where the agent works; absolute.
+    pub workspace: PathBuf,
+    /// The run directory; absolute.
+    pub directory: PathBuf,
+    /// Assemble and persist prompts, and call nothing.
+    pub dry_run: bool,
+    /// Process id of this provost.
+    pub pid: u32,
+}
+
+/// What a run works with.
+pub struct Parts {
+    /// What drives the profile.
+    pub harness: Arc<dyn Harness>,
+    /// The check, if there is one.
+    pub oracle: Option<Arc<dyn Oracle>>,
+    /// Takes everything that happens.
+    pub sink: Sink,
+    /// Takes out of texts what must never be written.
+    pub veiling: Veiling,
+    /// Hears requests to end.
+    pub shutdown: Shutdown,
+}
+
+/// What is on record of a run that is taken up again.
+#[derive(Debug)]
+pub struct Taken {
+    /// The fold of its journal.
+    pub tally: Tally,
+    /// Bytes of a torn last line that were cut.
+    pub cut_bytes: u64,
+    /// The answer of the last attempt that finished.
+    pub answer: Option<String>,
+    /// The recorded steps of the attempt that is open.
+    pub replay: Vec<Replayed>,
+}
+
+/// Why a run has no end on record.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// What happened could not be recorded; the agent was ended.
+    #[error("failed to record what happened")]
+    Record(#[from] io::Error),
+}
+
+/// The state of a run while it runs.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) harness: Arc<dyn Harness>,
+    oracle: Option<Arc<dyn Oracle>>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) emitter: Emitter,
+    pub(crate) budget: BudgetCeilings,
+    pub(crate) answer: Option<String>,
+    pub(crate) replay: Vec<Replayed>,
+    /// When the wall budget ends.
+    pub(crate) wall: Option<Instant>,
+    /// Whether the open round was found open when the run was taken up again.
+    pub(crate) reopened: bool,
+}
+
+/// Runs until the end, and returns it.
+///
+/// # Errors
+///
+/// When the sink fails: what cannot be recorded must not go on.
+pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEnded, EngineError> {
+    let (tally, answer, replay, resumed) = match taken {
+        None => (Tally::default(), None, Vec::new(), None),
+        Some(taken) => {
+            let resumed = RunResumed {
+                after: taken.tally.last_seq,
+                cut_bytes: taken.cut_bytes,
+                in_doubt: taken.tally.in_doubt(),
+                pid: plan.pid,
+            };
+            (taken.tally, taken.answer, taken.replay, Some(resumed))
+        }
+    };
+    let budget = ceilings(&plan.profile);
+    let mut run = Run {
+        emitter: Emitter::new(Clock, parts.sink, parts.veiling, tally, NodeId::root()),
+        harness: parts.harness,
+        oracle: parts.oracle,
+        shutdown: parts.shutdown,
+        budget,
+        answer,
+        replay,
+        wall: None,
+        reopened: resumed.is_some(),
+        plan,
+    };
+    match resumed {
+        Some(resumed) if run.emitter.tally().phase != Phase::Empty => run.emitter.emit(resumed)?,
+        _ => run.begin()?,
+    }
+    // The original instant stands: a resume never extends the wall.
+    run.wall = budget.wall_s.map(|ceiling| {
+        let left = (ceiling - run.wall_s()).max(0.0);
+        run.emitter.clock().now() + Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX / 4)
+    });
+    loop {
+        if let Some(asked) = run.shutdown.asked()
+            && run.emitter.tally().open.is_none()
+        {
+            return run.end(RunOutcome::Interrupted, format!("interrupted by signal {}", asked.signal));
+        }
+        let checked = run.oracle.is_some();
+        match decide::next(run.emitter.tally(), &budget, checked, run.wall_s()) {
+            Step::Round(number) => run.round(number).await?,
+            Step::Reopen => run.reopen().await?,
+            Step::Check(round) => run.check(round).await?,
+            Step::End(outcome, why) => return run.end(outcome, why),
+        }
+        if run.plan.dry_run {
+            return run.end(RunOutcome::DryRun, "dry run: the prompt is on record, nothing was called".to_owned());
+        }
+    }
+}
+
+fn ceilings(profile: &Profile) -> BudgetCeilings {
+    BudgetCeilings {
+        rounds: profile.budget.rounds,
+        tokens: profile.budget.tokens,
+        usd: profile.budget.usd,
+        wall_s: profile.budget.wall.map(|wall| wall.0.as_secs_f64()),
+    }
+}
+
+impl Run {
+    /// Wall time of the run so far, in seconds.
+    pub(crate) fn wall_s(&self) -> f64 {
+        let now = self.emitter.clock().stamp();
+        self.emitter.tally().started_at.map_or(0.0, |started| seconds_between(started, now))
+    }
+
+    fn begin(&mut self) -> Result<(), EngineError> {
+        let plan = &self.plan;
+        let first_line = plan.task.trim_start().lines().next().unwrap_or_default();
+        let started = RunStarted {
+            run: plan.run.clone(),
+            verb: plan.verb.to_owned(),
+            profile: plan.profile.name.clone(),
+            harness: plan.profile.agent.harness.clone(),
+            model: plan.profile.agent.model.clone(),
+            task_sha256: Sha256::of(plan.task.as_bytes()),
+            task: first_line.chars().take(120).collect(),
+            seed: plan.seed,
+            budget: self.budget,
+            checked: self.oracle.is_some(),
+            pid: plan.pid,
+        };
+        Ok(self.emitter.emit(started)?)
+    }
+
+    async fn check(&mut self, round: RoundNumber) -> Result<(), EngineError> {
+        let Some(oracle) = self.oracle.clone() else { return Ok(()) };
+        let clock = self.emitter.clock();
+        self.emitter.emit(CheckStarted { round })?;
+        let started = clock.now();
+        let mut shutdown = self.shutdown.clone();
+        let answer = self.answer.clone().unwrap_or_default();
+        let asked = shutdown.asked().map_or(0, |asked| asked.times);
+        let finding = tokio::select! {
+            finding = oracle.check(answer) => finding,
+            // Dropping the check ends it; its decision is derived again on resume.
+            _ = shutdown.asked_more_than(asked) => return Ok(()),
+        };
+        let output_sha256 = match &finding.output {
+            Some(output) => Some(self.emitter.store(Stored::Blob, output)?),
+            None => None,
+        };
+        let failure_sha256 = (!finding.delivered).then(|| Sha256::of(comparable(&finding.evidence).as_bytes()));
+        self.emitter.emit(CheckEnded {
+            round,
+            delivered: finding.delivered,
+            score: finding.score,
+            evidence: finding.evidence,
+            exit_code: finding.exit_code,
+            output_sha256,
+            failure_sha256,
+            duration_ms: millis(clock.now() - started),
+        })?;
+        Ok(self.emitter.sync()?)
+    }
+
+    fn end(&mut self, outcome: RunOutcome, why: String) -> Result<RunEnded, EngineError> {
+        let tally = self.emitter.tally();
+        let mut spend = tally.spend;
+        spend.wall_s = self.wall_s();
+        let last = tally.last_round();
+        let ended = RunEnded {
+            run: self.plan.run.clone(),
+            verb: self.plan.verb.to_owned(),
+            outcome,
+            exit_code: outcome.exit_code(self.shutdown.asked().map(|asked| asked.signal)),
+            delivered: outcome == RunOutcome::Delivered,
+            score: tally.check.as_ref().and_then(|check| check.score),
+            output: self.answer.clone(),
+            rounds: tally.rounds.0,
+            spend,
+            reset_at: last.and_then(|round| round.failure.as_ref()).and_then(|failure| failure.reset_at),
+            reason: Some(why),
+        };
+        self.emitter.emit(ended.clone())?;
+        self.emitter.sync()?;
+        Ok(ended)
+    }
+}
+
+/// Makes equal failures equal: counts, times and addresses differ between runs of the same broken test.
+fn comparable(evidence: &str) -> String {
+    let mut text = String::with_capacity(evidence.len());
+    for c in evidence.chars() {
+        if c.is_ascii_digit() {
+            if !text.ends_with('#') {
+                text.push('#');
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
