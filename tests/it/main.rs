@@ -1,0 +1,3 @@
+//! The tests that look at provost from outside, in one binary so that they link once.
+
+mod profile_errors;
