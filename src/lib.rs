@@ -35,5 +35,6 @@ pub mod event;
 pub mod fault;
 pub mod process;
 pub mod profile;
+pub mod text;
 
 pub use cli::main;

@@ -1,6 +1,31 @@
 //! TOML in, one immutable value out.
+//!
+//! **Invariant: nothing is dropped.** Every key that a profile sets is either honoured by what will run or refused by
+//! name, at the place where it was written; nothing looks at the profile's text again after [`load`].
+//!
+//! The way of a profile: [`layer`] parses each text into a [`tree`] that keeps places, [`load`] merges the trees,
+//! [`decode`] turns the result into typed [`keys`], [`check`] holds the keys against each other and against what the
+//! harness can do ([`capability`]), and [`paths`] finds the files that are named. Whatever is wrong on the way becomes
+//! a [`diagnostic`].
 
+mod capability;
+mod check;
+mod decode;
+mod diagnostic;
 pub mod element;
 mod keys;
+mod layer;
+mod load;
+mod mismatch;
+mod paths;
+mod schema;
+mod tree;
 
+pub use capability::{Capability, HARNESSES, capabilities, capability_table};
+pub use diagnostic::ProfileError;
 pub use keys::*;
+pub use load::{Loaded, Source, from_manifest, load};
+pub use schema::json_schema;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
-//! Provost from outside.
+//! Provost from outside: one binary, so that it links once; one module per verb or question.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::allow_attributes, reason = "tests")]
 #![allow(missing_docs, reason = "tests")]
 
 mod process;
+mod profile_errors;

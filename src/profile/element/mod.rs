@@ -1,30 +1,18 @@
 //! Values that have a form of their own in TOML.
 
-use std::time::Duration;
+mod argv;
+mod period;
+mod price;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use argv::Argv;
+pub use period::{Period, PeriodError};
+pub use price::Price;
 
-/// A length of time, written `"90s"`, `"30m"`, `"1h 30m"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct Period(pub Duration);
-
-/// A program and its arguments: a non-empty list of strings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Argv(pub Vec<String>);
-
-/// Dollars per million tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// Fresh input.
-    pub input: f64,
-    /// Output.
-    pub output: f64,
-    /// Input read from a cache; absent means as fresh input.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_read: Option<f64>,
-    /// Input written to a cache; absent means as fresh input.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_write: Option<f64>,
+/// What to write instead of a value of the wrong type, for the elements that name themselves in `expected`.
+pub(super) fn remedy(expected: &str) -> Option<&'static str> {
+    match expected {
+        period::EXPECTED => Some(period::REMEDY),
+        argv::EXPECTED => Some(argv::REMEDY),
+        _ => None,
+    }
 }

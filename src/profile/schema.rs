@@ -1,0 +1,63 @@
+//! The JSON schema of a profile file, for editors.
+
+use serde_json::{Map, Value, json};
+
+use super::Profile;
+use super::load::DEFAULTS;
+
+/// The schema of a profile *file*, draft 2020-12.
+///
+/// It asks for no key but `schema`: whatever else a profile needs may come from a file that it extends, from the
+/// defaults, or from `--set`.
+pub fn json_schema() -> Value {
+    let mut schema = schemars::schema_for!(Profile).to_value();
+    walk(&mut schema, &mut |object| {
+        object.remove("required");
+    });
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".to_owned(), json!("Provost profile"));
+        root.insert("required".to_owned(), json!(["schema"]));
+        if let Some(version) = root.get_mut("properties").and_then(|keys| keys.get_mut("schema")) {
+            *version = json!({ "description": "Version of this file format.", "const": 1 });
+        }
+    }
+    add_defaults(&mut schema);
+    schema
+}
+
+/// Visits every schema in a schema.
+fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            // A key that is called `required` is a schema itself; the list of names is what is meant.
+            if object.get("required").is_some_and(Value::is_array) {
+                visit(object);
+            }
+            object.values_mut().for_each(|inner| walk(inner, visit));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|inner| walk(inner, visit)),
+        _ => {}
+    }
+}
+
+/// Writes the built-in defaults beside the keys that have them.
+fn add_defaults(schema: &mut Value) {
+    let Ok(Value::Object(defaults)) = toml::from_str::<Value>(DEFAULTS) else { return };
+    for (table, entries) in defaults {
+        let Value::Object(entries) = entries else { continue };
+        let Some(definition) = definition(schema, &table) else { continue };
+        for (key, default) in entries {
+            let place = format!("/$defs/{definition}/properties/{key}");
+            if let Some(Value::Object(property)) = schema.pointer_mut(&place) {
+                property.insert("default".to_owned(), default);
+            }
+        }
+    }
+}
+
+/// The name of the definition that a key of the root refers to.
+fn definition(schema: &Value, key: &str) -> Option<String> {
+    let property = schema.get("properties")?.get(key)?;
+    let reference = |value: &Value| value.get("$ref")?.as_str()?.strip_prefix("#/$defs/").map(str::to_owned);
+    reference(property).or_else(|| property.get("anyOf")?.as_array()?.iter().find_map(reference))
+}
