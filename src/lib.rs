@@ -34,5 +34,6 @@ pub mod event;
 pub mod fault;
 pub mod process;
 pub mod profile;
+pub mod report;
 
 pub use cli::main;
