@@ -76,6 +76,18 @@ impl PageView<'_> {
             _ => &self.task,
         }
     }
+
+    /// Whether an attempt is open that has not said yet what it consumes.
+    pub(crate) fn spend_is_pending(&self) -> bool {
+        self.tally.open.as_ref().is_some_and(|open| open.attempt_open && !open.usage_reported)
+    }
+
+    /// What was consumed. Of a dead process nobody will ever report it, so it is unknown, as a resume will find too.
+    pub(crate) fn spend(&self) -> Spend {
+        let known = self.state == RunState::Live || !self.spend_is_pending();
+        let spend = self.tally.spend;
+        Spend { usd_known: spend.usd_known && known, tokens_known: spend.tokens_known && known, ..spend }
+    }
 }
 
 /// The page for people, with a line end at its end.
@@ -137,7 +149,7 @@ impl Page {
         if let Some(started) = started {
             let model = tally.served_model.as_deref().or(started.model.as_deref()).unwrap_or("its own model");
             self.fact("profile", &format!("{}, {} with {model}", started.profile, started.harness));
-            self.fact("check", checked(started.checked));
+            self.line(Ink::Plain, checked(started.checked));
         }
         self.fact("workspace", &view.workspace);
         self.fact("labels", &view.labels.join(", "));
@@ -233,10 +245,13 @@ impl Page {
     }
 
     fn spend(&mut self, view: &PageView<'_>) {
-        let spend = &view.tally.spend;
+        let spend = view.spend();
         self.title("spend");
-        self.fact("dollars", &style::money(spend));
-        self.fact("tokens", &style::tokens(spend));
+        self.fact("dollars", &style::money(&spend));
+        self.fact("tokens", &style::tokens(&spend));
+        if view.state == RunState::Live && view.spend_is_pending() {
+            self.fact("pending", "the open attempt has not reported yet");
+        }
         self.fact("work", &work(view.tally));
         if let Some(started) = &view.tally.started {
             self.fact("budget", &budget(&started.budget));
@@ -280,6 +295,9 @@ impl Page {
         let (word, ink) = style::run_outcome(ended.outcome);
         self.title("result");
         self.line(ink, &format!("{word}, exit code {}", ended.exit_code));
+        if ended.outcome == RunOutcome::Interrupted {
+            self.fact("resume", &format!("provost {} --resume {}", ended.verb, ended.run));
+        }
         if let Some(reason) = &ended.reason {
             self.fact("reason", reason);
         }

@@ -14,7 +14,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
     start() + SignedDuration::from_secs(seconds)
 }
 
-pub(crate) fn event(seq: u64, seconds: i64, kind: Value) -> Event {
+pub(crate) fn event(seq: u64, seconds: i64, kind: &Value) -> Event {
     let mut line = json!({"seq": seq, "at": at(seconds), "node": "root"});
     line.as_object_mut().unwrap().extend(kind.as_object().unwrap().clone());
     serde_json::from_value(line).unwrap()
@@ -100,7 +100,7 @@ pub(crate) fn run() -> Vec<Event> {
             "spend": {"input": 12345, "output": 678, "usd": 0.12, "usd_known": false, "tokens_known": false, "wall_s": 92.0}}),
         ),
     ];
-    kinds.into_iter().zip(1..).map(|((seconds, kind), seq)| event(seq, seconds, kind)).collect()
+    kinds.into_iter().zip(1..).map(|((seconds, kind), seq)| event(seq, seconds, &kind)).collect()
 }
 
 pub(crate) fn fold(events: &[Event]) -> Tally {

@@ -1,10 +1,10 @@
 //! `peek --json`: the fold as one object, and `--select`: one value of it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::PageView;
 use super::human::style;
-use crate::event::{BudgetCeilings, OpenRound, Phase, RoundSummary, Tally};
+use crate::event::{BudgetCeilings, OpenRound, Phase};
 
 /// What this layout is called; a key may come, none goes or changes its meaning.
 const SCHEMA: u64 = 1;
@@ -15,9 +15,10 @@ const LISTED_KEYS: usize = 32;
 pub fn snapshot(view: &PageView<'_>) -> Value {
     let tally = view.tally;
     let started = tally.started.as_ref();
-    let rounds: Vec<Value> = tally.settled.iter().map(round).collect();
-    let deadlines: Map<String, Value> =
-        view.deadlines.iter().map(|(key, left)| (key.clone(), json!(left.as_secs_f64()))).collect();
+    let rounds: Vec<Value> = tally.settled.iter().map(|round| json!(round)).collect();
+    // A list, because the keys have dots, and a path of `--select` could not reach them.
+    let deadlines: Vec<Value> =
+        view.deadlines.iter().map(|(key, left)| json!({"key": key, "left_s": left.as_secs_f64()})).collect();
     json!({
         "schema": SCHEMA,
         "run": started.map(|started| &started.run),
@@ -46,7 +47,7 @@ pub fn snapshot(view: &PageView<'_>) -> Value {
         "in_doubt": if view.state == super::RunState::Live { Vec::new() } else { tally.in_doubt() },
         "failure": tally.failure,
         "same_failures": tally.same_failures,
-        "spend": spend(tally),
+        "spend": spend(view),
         "budget": started.map(|started| &started.budget),
         "left": started.map(|started| left(&started.budget, view)),
         "deadlines": deadlines,
@@ -70,10 +71,6 @@ fn phase(phase: Phase) -> &'static str {
     }
 }
 
-fn round(round: &RoundSummary) -> Value {
-    json!(round)
-}
-
 fn open_round(open: &OpenRound, view: &PageView<'_>) -> Value {
     let mut value = json!(open);
     if let Value::Object(fields) = &mut value {
@@ -85,8 +82,8 @@ fn open_round(open: &OpenRound, view: &PageView<'_>) -> Value {
     value
 }
 
-fn spend(tally: &Tally) -> Value {
-    let spend = &tally.spend;
+fn spend(view: &PageView<'_>) -> Value {
+    let spend = view.spend();
     json!({
         "input": spend.input,
         "output": spend.output,
@@ -103,7 +100,7 @@ fn spend(tally: &Tally) -> Value {
 
 /// What is left of each ceiling; `null` without one, and where what was used is not known.
 fn left(budget: &BudgetCeilings, view: &PageView<'_>) -> Value {
-    let (tally, spend) = (view.tally, &view.tally.spend);
+    let (tally, spend) = (view.tally, view.spend());
     let wall = budget.wall_s.zip(tally.started_at).map(|(wall, since)| {
         let until = tally.ended.as_ref().and(tally.last_at).unwrap_or(view.now);
         (wall - style::between(since, until).as_secs_f64()).max(0.0)

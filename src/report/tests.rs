@@ -93,7 +93,7 @@ fn lines_for_the_curious_in_ascii() {
 #[test]
 fn quiet_says_only_how_it_ended() {
     let said = lines(PLAIN, Verbosity::Quiet, &run());
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"delivered · exit code 0 · 2 rounds · 1m 32s · spend unknown (at least $0.12) · .provost/runs/x");
 }
 
 #[test]
@@ -169,7 +169,10 @@ fn the_display_shows_deadlines_words_waits_and_ends() {
     progress.live(&Live::Text("one\ntwo \x1b[2Jwords".to_owned()), &tally).unwrap();
     let shown = last(&term);
     assert_eq!(shown[0], "two words");
-    assert!(shown[1].contains("round 1/10 · 1m 05s · 0 tools · $0.00 · timeout in 28m"), "{shown:?}");
+    assert!(
+        shown[1].contains("round 1/10 · 1m 05s · 0 tools · spend not yet known · timeout in 28m"),
+        "{shown:?}"
+    );
     settle();
     progress.live(&Live::Ending("round.timeout is over".to_owned()), &tally).unwrap();
     assert_eq!(last(&term)[0], "ending: round.timeout is over");
@@ -259,6 +262,16 @@ fn snapshot_of_an_open_round_knows_its_price_so_far() {
 }
 
 #[test]
+fn what_a_killed_agent_has_consumed_is_not_known() {
+    let events = run();
+    let tally = fold(&events[..9]);
+    let value = snapshot(&view(&tally, RunState::Dead, 65));
+    assert_eq!(select(&value, "spend.usd"), Ok(json!(null)));
+    assert_eq!(select(&value, "spend.usd_known"), Ok(json!(false)));
+    assert_eq!(select(&value, "left.usd"), Ok(json!(null)));
+}
+
+#[test]
 fn a_wrong_path_names_the_segment_and_what_is_there() {
     let value = json!({"a": {"b": [1, 2]}, "n": null, "e": []});
     let error = |path| select(&value, path).unwrap_err();
@@ -278,7 +291,7 @@ fn hostile(texts: &[String]) -> Vec<Event> {
     let mut texts = texts.iter().cycle();
     let mut events = run();
     let wild = json!({"kind": "alert.raised", "alert": texts.next(), "severity": "critical", "message": texts.next()});
-    events.insert(events.len() - 1, event(0, 91, wild));
+    events.insert(events.len() - 1, event(0, 91, &wild));
     for (event, seq) in events.iter_mut().zip(1..) {
         event.seq = crate::event::Seq(seq);
         event.kind.for_each_prose(|text| {

@@ -177,7 +177,7 @@ impl Narrator {
         let wait = retrying.delay_ms.map_or_else(String::new, |ms| format!(" in {}", style::millis(ms)));
         let status = retrying.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
         let evidence = self.quote(&style::clean(&retrying.evidence));
-        let text = format!("  ! the agent retries{wait}, {} so far{status}: {evidence}", retrying.attempt);
+        let text = format!("  ! the agent's retry {}{wait}{status}: {evidence}", retrying.attempt);
         self.paint(Ink::Warn, &text)
     }
 

@@ -89,11 +89,7 @@ impl Progress {
             parts.push(style::clock(style::between(since, now)));
         }
         parts.push(style::plural(tally.round_tools, "tool"));
-        parts.push(if tally.spend.usd_known {
-            style::dollars(tally.spend.usd)
-        } else {
-            "spend unknown".to_owned()
-        });
+        parts.push(spent(tally));
         if let Some((deadline, at)) = self.deadline {
             let left = style::clock(at.saturating_duration_since(Instant::now()));
             let key = deadline.key();
@@ -145,6 +141,20 @@ impl Progress {
             let cut = self.words.char_indices().nth(surplus).map_or(0, |(at, _)| at);
             self.words.drain(..cut);
         }
+    }
+}
+
+/// The dollars so far. An attempt that has not reported yet has cost something, and nobody knows what.
+fn spent(tally: &Tally) -> String {
+    let pending = tally.open.as_ref().is_some_and(|open| open.attempt_open && !open.usage_reported);
+    if !tally.spend.usd_known {
+        "spend unknown".to_owned()
+    } else if !pending {
+        style::dollars(tally.spend.usd)
+    } else if tally.spend.usd > 0.0 {
+        format!("{} before this round", style::dollars(tally.spend.usd))
+    } else {
+        "spend not yet known".to_owned()
     }
 }
 

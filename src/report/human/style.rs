@@ -199,11 +199,13 @@ pub(crate) fn money(spend: &Spend) -> String {
 
 /// Tokens that were used, in words.
 pub(crate) fn tokens(spend: &Spend) -> String {
-    let mut parts = format!("{} in, {} out", count(spend.input), count(spend.output));
-    if spend.cache_read > 0 || spend.cache_write > 0 {
+    let (input, output) = (count(spend.input), count(spend.output));
+    let parts = if spend.cache_read > 0 || spend.cache_write > 0 {
         let (read, written) = (count(spend.cache_read), count(spend.cache_write));
-        parts.push_str(&format!(", cache {read} read, {written} written"));
-    }
+        format!("{input} in, {output} out, cache {read} read, {written} written")
+    } else {
+        format!("{input} in, {output} out")
+    };
     match (spend.tokens_known, spend.charged_tokens().saturating_add(spend.cache_read)) {
         (true, _) => parts,
         (false, 0) => "unknown".to_owned(),
@@ -276,7 +278,7 @@ mod tests {
 
     #[test]
     fn foreign_text_cannot_steer_a_terminal() {
-        assert_eq!(clean("a\x1b[31mb\x1b]0;title\x07c\r\nd\u{9b}2Je\u{202e}f\0"), "abc d2Jef");
+        assert_eq!(clean("a\x1b[31mb\x1b]0;title\x07c\r\nd\u{9b}2Je\u{202e}f\0"), "abc def");
         assert_eq!(clean_lines("x\n\n  y\x1b[2J\n").collect::<Vec<_>>(), ["x", "  y"]);
     }
 
