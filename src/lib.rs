@@ -35,6 +35,7 @@ pub mod event;
 pub mod fault;
 pub mod process;
 pub mod profile;
+pub mod report;
 pub mod text;
 
 pub use cli::main;
