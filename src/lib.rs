@@ -32,6 +32,7 @@ pub mod backend;
 pub mod cli;
 pub mod event;
 pub mod fault;
+pub mod file;
 pub mod process;
 pub mod profile;
 
