@@ -1,0 +1,18 @@
+//! Bytes on their way to disk: written whole or not at all, by one writer at a time, and without what must not be in
+//! them.
+//!
+//! Two nets take secrets out. [`Secrets`] knows exact values and replaces them everywhere, prompts and transcripts
+//! included. [`redact_shapes`] knows what keys look like and is for free text only, since it may also hit what is none.
+//! Both run before a text is cut: half a secret matches nothing.
+
+mod atomic;
+mod lock;
+mod secret;
+mod shape;
+mod veil;
+
+pub use atomic::{ensure_private_dir, sync_dir, write_atomic, write_atomic_unsynced};
+pub use lock::{is_locked, try_lock};
+pub use secret::Secrets;
+pub use shape::{is_secret_name, redact_shapes};
+pub use veil::Veil;
