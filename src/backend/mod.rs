@@ -11,6 +11,7 @@ use std::pin::Pin;
 
 use crate::event::Failure;
 
+pub mod agent;
 mod link;
 mod request;
 
