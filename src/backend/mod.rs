@@ -11,7 +11,11 @@ use std::pin::Pin;
 
 use crate::event::Failure;
 
+<<<<<<< HEAD
 mod check;
+=======
+pub mod agent;
+>>>>>>> fault
 mod link;
 mod request;
 

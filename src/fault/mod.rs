@@ -1,8 +1,26 @@
 //! What went wrong: facts in, a classified failure out. Pure.
+//!
+//! The one table is in `table.rs`: first row that matches wins, machine-readable facts before words. What a class leads
+//! to is in `policy.rs`. A fault that no row knows is a row to add, with a test that names it.
 
 use jiff::Timestamp;
 
-use crate::event::Failure;
+use crate::event::{Failure, FaultClass, FaultScope};
+
+mod policy;
+mod read;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use policy::{Decision, Policy, decide, ends_run, retryable, unavailable};
+pub use table::{Rule, Test, rules};
+
+/// How much of a failure's own words is kept.
+pub const EVIDENCE_BYTES: usize = 2 * 1024;
+
+/// How much of a text is looked at for phrases.
+const READ_BYTES: usize = 64 * 1024;
 
 /// Who said it; some texts mean different things from different mouths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +62,68 @@ pub struct Facts<'a> {
     pub signal: Option<i32>,
 }
 
+impl<'a> Facts<'a> {
+    /// Facts of which only the mouth and the words are known.
+    pub fn new(origin: Origin, text: &'a str) -> Self {
+        Self {
+            origin,
+            status: None,
+            code: None,
+            kind: None,
+            label: None,
+            terminal: None,
+            text,
+            retry_after: None,
+            reset_at: None,
+            emitted_output: false,
+            exit_code: None,
+            signal: None,
+        }
+    }
+}
+
 /// Classifies a failure. Total: what no rule matches is `unknown`, with its text kept.
-pub fn classify(_facts: &Facts<'_>) -> Failure {
-    Failure::ours(crate::event::FaultClass::Unknown, "")
+pub fn classify(facts: &Facts<'_>) -> Failure {
+    let words = read::normal(read::head(facts.text, READ_BYTES));
+    // A status or a wait that is only said in words counts like one from the wire; the wire wins.
+    let status = facts.status.or_else(|| read::status(&words));
+    let retry_after =
+        facts.retry_after.filter(|wait| wait.is_finite() && *wait >= 0.0).or_else(|| read::wait(&words));
+    let seen = table::Seen { facts, words: &words, status, retry_after };
+    let (class, scope, rule) = match rules().iter().find(|rule| rule.matches(&seen)) {
+        Some(rule) => (rule.class, rule.scope, rule.id),
+        None => (FaultClass::Unknown, FaultScope::Request, "unmatched"),
+    };
+    Failure {
+        class,
+        scope,
+        status,
+        retry_after,
+        reset_at: facts.reset_at,
+        evidence: evidence(facts),
+        emitted_output: facts.emitted_output,
+        rule: rule.to_owned(),
+        cleanup: None,
+    }
+}
+
+/// The words as they came, or the next best thing that was said.
+fn evidence(facts: &Facts<'_>) -> String {
+    let text = facts.text.trim();
+    if !text.is_empty() {
+        return read::head(text, EVIDENCE_BYTES).to_owned();
+    }
+    for (what, word) in
+        [("code", facts.code), ("type", facts.kind), ("label", facts.label), ("ended with", facts.terminal)]
+    {
+        if let Some(word) = word.map(str::trim).filter(|word| !word.is_empty()) {
+            return read::head(&format!("{what} {word}"), EVIDENCE_BYTES).to_owned();
+        }
+    }
+    match (facts.status, facts.signal, facts.exit_code) {
+        (Some(status), _, _) => format!("HTTP status {status}"),
+        (_, Some(signal), _) => format!("ended by signal {signal} without a result"),
+        (_, _, Some(code)) => format!("exited with code {code} without a result"),
+        _ => String::new(),
+    }
 }

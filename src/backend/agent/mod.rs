@@ -1,0 +1,11 @@
+//! Agent CLIs: what their output means, one dialect each.
+
+pub mod claude;
+pub mod dialect;
+pub mod lines;
+pub mod text;
+
+pub use claude::ClaudeDialect;
+pub use dialect::{Dialect, ExitFacts, Signal};
+pub use lines::{Line, LineSplitter};
+pub use text::TextDialect;

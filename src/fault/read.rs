@@ -1,0 +1,75 @@
+//! Reading words: what a text says that the wire did not say in a field of its own.
+
+/// The first `limit` bytes of a text, cut at a character.
+pub(super) fn head(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}
+
+/// Lower case, with straight apostrophes, so that phrases need one spelling only.
+pub(super) fn normal(text: &str) -> String {
+    text.to_lowercase().replace('\u{2019}', "'")
+}
+
+/// How far apart the parts of a phrase may be: more is another sentence.
+const GAP: usize = 120;
+
+/// Whether a phrase occurs; `…` in it stands for anything short.
+pub(super) fn says(words: &str, phrase: &str) -> bool {
+    let mut parts = phrase.split('…');
+    let Some(first) = parts.next() else { return false };
+    words.match_indices(first).any(|(at, _)| {
+        let mut rest = &words[at + first.len()..];
+        parts.clone().all(|part| match head(rest, GAP + part.len()).find(part) {
+            Some(at) => {
+                rest = &rest[at + part.len()..];
+                true
+            }
+            None => false,
+        })
+    })
+}
+
+/// An HTTP status of a failure that is only said in words.
+pub(super) fn status(words: &str) -> Option<u16> {
+    const BEFORE: [&str; 7] = [
+        "status code ",
+        "api error: ",
+        "last status: ",
+        "unexpected status ",
+        "http error ",
+        "http status ",
+        "[",
+    ];
+    BEFORE.iter().find_map(|before| {
+        let rest = &words[words.find(before)? + before.len()..];
+        let digits = rest.get(..3)?;
+        // `[503]` is a status, `[503 rows]` is not; a fourth digit is never one.
+        let after = rest.as_bytes().get(3);
+        let closed =
+            if *before == "[" { after == Some(&b']') } else { !after.is_some_and(u8::is_ascii_digit) };
+        digits.parse().ok().filter(|status| closed && (400..=599).contains(status))
+    })
+}
+
+/// A wait in seconds that is only said in words: `try again in 1.2s`, `retrying in ~2 weeks`.
+pub(super) fn wait(words: &str) -> Option<f64> {
+    const BEFORE: [&str; 6] =
+        ["try again in ", "retry in ", "retrying in ", "retry after ", "resets in ", "reset in "];
+    BEFORE.iter().find_map(|before| {
+        let rest = words[words.find(before)? + before.len()..].trim_start_matches('~');
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let number: f64 = rest[..end].trim_end_matches('.').parse().ok()?;
+        let unit = rest[end..].trim_start();
+        let unit = &unit[..unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len())];
+        let seconds = match unit {
+            "ms" | "millisecond" | "milliseconds" => 0.001,
+            "" | "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+            "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
+            "d" | "day" | "days" => 86_400.0,
+            "w" | "week" | "weeks" => 604_800.0,
+            _ => return None,
+        };
+        Some(number * seconds).filter(|wait| wait.is_finite())
+    })
+}

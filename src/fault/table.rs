@@ -1,0 +1,464 @@
+//! The fault table: one row a cause, the first that matches wins.
+//!
+//! Order is meaning. Reasons and codes come first because a machine said them on purpose; a status alone says less than
+//! the words that come with it, so words refine a status before the status decides; words without any status come
+//! after; an agent's generic label comes after those, since it calls a refused connection a server error; how a process
+//! ended says the least.
+
+use super::read::says;
+use super::{Facts, Origin};
+use crate::event::{FaultClass, FaultScope};
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Names the row in `Failure::rule`.
+    pub id: &'static str,
+    /// What it means.
+    pub class: FaultClass,
+    /// How far it reaches.
+    pub scope: FaultScope,
+    /// Only from this mouth.
+    pub origin: Option<Origin>,
+    /// All of these hold.
+    pub tests: &'static [Test],
+}
+
+/// One condition of a row.
+#[derive(Clone, Copy, Debug)]
+pub enum Test {
+    /// The agent says that it ended for one of these reasons.
+    Terminal(&'static [&'static str]),
+    /// Code, type or label is one of these, in any case.
+    Word(&'static [&'static str]),
+    /// The HTTP status is one of these.
+    Status(&'static [u16]),
+    /// The HTTP status lies between these two.
+    StatusIn(u16, u16),
+    /// The HTTP status is another one, or there is none.
+    StatusNot(u16),
+    /// The words contain one of these phrases; `…` stands for anything.
+    Says(&'static [&'static str]),
+    /// The server said to come back later than this, in seconds.
+    WaitOver(f64),
+    /// The time at which a limit resets is known.
+    ResetKnown,
+    /// The process was ended by one of these signals, or reports so by 128 + n.
+    Signal(&'static [i32]),
+    /// The process was ended by a signal.
+    AnySignal,
+    /// The process exited with one of these codes.
+    Exit(&'static [i32]),
+    /// The process exited with a code other than 0.
+    ExitFailed,
+}
+
+/// Facts, and what their words say beyond them.
+pub(super) struct Seen<'a> {
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) words: &'a str,
+    pub(super) status: Option<u16>,
+    pub(super) retry_after: Option<f64>,
+}
+
+impl Rule {
+    pub(super) fn matches(&self, seen: &Seen<'_>) -> bool {
+        self.origin.is_none_or(|origin| origin == seen.facts.origin)
+            && self.tests.iter().all(|test| test.holds(seen))
+    }
+}
+
+impl Test {
+    fn holds(&self, seen: &Seen<'_>) -> bool {
+        let facts = seen.facts;
+        let among = |word: Option<&str>, list: &[&str]| {
+            word.is_some_and(|word| list.iter().any(|entry| entry.eq_ignore_ascii_case(word.trim())))
+        };
+        match self {
+            Self::Terminal(list) => among(facts.terminal, list),
+            Self::Word(list) => [facts.code, facts.kind, facts.label].iter().any(|word| among(*word, list)),
+            Self::Status(list) => seen.status.is_some_and(|status| list.contains(&status)),
+            Self::StatusIn(low, high) => seen.status.is_some_and(|status| (*low..=*high).contains(&status)),
+            Self::StatusNot(not) => seen.status != Some(*not),
+            Self::Says(list) => list.iter().any(|phrase| says(seen.words, phrase)),
+            Self::WaitOver(limit) => seen.retry_after.is_some_and(|wait| wait > *limit),
+            Self::ResetKnown => facts.reset_at.is_some(),
+            Self::Signal(list) => list.iter().any(|signal| {
+                facts.signal == Some(*signal) || facts.exit_code.is_some_and(|code| code == 128 + signal)
+            }),
+            Self::AnySignal => facts.signal.is_some(),
+            Self::Exit(list) => facts.exit_code.is_some_and(|code| list.contains(&code)),
+            Self::ExitFailed => facts.exit_code.is_some_and(|code| code != 0),
+        }
+    }
+}
+
+/// The table, in order.
+pub fn rules() -> &'static [Rule] {
+    RULES
+}
+
+const fn rule(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
+    Rule { id, class, scope, origin: None, tests }
+}
+
+const fn claude(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
+    Rule { id, class, scope, origin: Some(Origin::Claude), tests }
+}
+
+use FaultClass as C;
+use FaultScope as S;
+use Test::{
+    AnySignal, Exit, ExitFailed, ResetKnown, Says, Signal, Status, StatusIn, StatusNot, Terminal, WaitOver,
+    Word,
+};
+
+const RULES: &[Rule] = &[
+    // Why the agent says that it ended.
+    rule(
+        "terminal.aborted",
+        C::UserAbort,
+        S::Request,
+        &[Terminal(&["aborted_streaming", "aborted_tools", "aborted", "interrupted"])],
+    ),
+    rule(
+        "terminal.context",
+        C::ContextOverflow,
+        S::Request,
+        &[Terminal(&["prompt_too_long", "blocking_limit", "model_context_window_exceeded"])],
+    ),
+    rule(
+        "terminal.budget",
+        C::BudgetLimit,
+        S::Request,
+        &[Terminal(&["max_turns", "budget_exhausted", "max_budget_usd"])],
+    ),
+    rule("terminal.size", C::RequestInvalid, S::Request, &[Terminal(&["image_error"])]),
+    rule("terminal.no-response", C::FirstEventTimeout, S::Provider, &[Terminal(&["no_response"])]),
+    rule("terminal.refusal", C::ContentPolicy, S::Request, &[Terminal(&["refusal"])]),
+    // What a machine calls it.
+    rule("code.quota-model", C::QuotaExhausted, S::Model, &[Word(&["seven_day_opus", "seven_day_sonnet"])]),
+    rule("code.quota", C::QuotaExhausted, S::Account, &[Word(QUOTA_CODES)]),
+    rule(
+        "code.context",
+        C::ContextOverflow,
+        S::Request,
+        &[Word(&[
+            "context_length_exceeded",
+            "model_context_window_exceeded",
+            "exceed_context_size_error",
+            "contextoverflowerror",
+        ])],
+    ),
+    rule(
+        "code.refusal",
+        C::ContentPolicy,
+        S::Request,
+        &[Word(&["refusal", "content_filter", "content_policy_violation", "cyber_policy", "invalid_prompt"])],
+    ),
+    rule(
+        "code.output-limit",
+        C::OutputLimit,
+        S::Request,
+        &[Word(&["max_output_tokens", "messageoutputlengtherror"])],
+    ),
+    rule(
+        "code.model",
+        C::ModelNotFound,
+        S::Model,
+        &[Word(&["model_not_found", "model_not_supported", "providermodelnotfounderror"])],
+    ),
+    rule(
+        "code.forbidden",
+        C::Forbidden,
+        S::Provider,
+        &[Word(&["permission_error", "unsupported_country_region_territory", "permission_denied"])],
+    ),
+    rule(
+        "code.auth",
+        C::Auth,
+        S::Account,
+        &[Word(&["authentication_error", "invalid_api_key", "oauth_org_not_allowed"])],
+    ),
+    rule(
+        "code.too-large",
+        C::RequestInvalid,
+        S::Request,
+        &[Word(&["request_too_large", "string_above_max_length", "unsupported_parameter"])],
+    ),
+    rule("code.config", C::ConfigMissing, S::Local, &[Word(&["ai_loadapikeyerror"])]),
+    rule(
+        "code.overloaded",
+        C::Overloaded,
+        S::Model,
+        &[Word(&[
+            "overloaded_error",
+            "overloaded",
+            "server_is_overloaded",
+            "slow_down",
+            "engine_overloaded",
+        ])],
+    ),
+    // Words that refine a status.
+    rule("text.context", C::ContextOverflow, S::Request, &[StatusNot(429), Says(CONTEXT)]),
+    rule("402", C::QuotaExhausted, S::Account, &[Status(&[402])]),
+    rule("text.quota", C::QuotaExhausted, S::Account, &[Says(QUOTA)]),
+    claude("429.reset-known", C::QuotaExhausted, S::Account, &[Status(&[429]), ResetKnown]),
+    rule("429.long-wait", C::QuotaExhausted, S::Account, &[Status(&[429]), WaitOver(300.0)]),
+    rule(
+        "text.long-wait",
+        C::QuotaExhausted,
+        S::Account,
+        &[Says(&["limit", "cooling down", "cooldown", "quota"]), WaitOver(300.0)],
+    ),
+    rule(
+        "text.key",
+        C::Auth,
+        S::Account,
+        &[Status(&[400]), Says(&["api_key_invalid", "api key not valid", "invalid api key"])],
+    ),
+    rule("text.model", C::ModelNotFound, S::Model, &[StatusIn(400, 404), Says(MODEL)]),
+    // A status alone.
+    rule("401", C::Auth, S::Account, &[Status(&[401])]),
+    rule("403", C::Forbidden, S::Provider, &[Status(&[403])]),
+    rule("404", C::ModelNotFound, S::Model, &[Status(&[404])]),
+    rule("408-409", C::Transport, S::Provider, &[Status(&[408, 409, 425])]),
+    rule("413", C::RequestInvalid, S::Request, &[Status(&[413])]),
+    rule("429", C::RateLimited, S::Model, &[Status(&[429, 499])]),
+    rule("503-529", C::Overloaded, S::Model, &[Status(&[503, 529])]),
+    rule("5xx", C::ServerError, S::Provider, &[StatusIn(500, 599)]),
+    rule("4xx", C::RequestInvalid, S::Request, &[StatusIn(400, 499)]),
+    // Words alone.
+    rule(
+        "text.refusal",
+        C::ContentPolicy,
+        S::Request,
+        &[Says(&[
+            "safeguards flagged",
+            "violates our usage policy",
+            "violate our usage policy",
+            "content policy",
+            "was flagged as potentially violating",
+        ])],
+    ),
+    rule("text.output-limit", C::OutputLimit, S::Request, &[Says(&["output token maximum"])]),
+    rule(
+        "text.config",
+        C::ConfigMissing,
+        S::Local,
+        &[Says(&[
+            "missing environment variable",
+            "api key is missing",
+            "api key must be a string",
+            "no api key",
+            "command not found",
+        ])],
+    ),
+    rule(
+        "text.auth",
+        C::Auth,
+        S::Account,
+        &[Says(&[
+            "invalid api key",
+            "incorrect api key",
+            "not logged in",
+            "please run /login",
+            "failed to authenticate",
+            "token has expired",
+            "invalid bearer token",
+        ])],
+    ),
+    rule(
+        "text.forbidden",
+        C::Forbidden,
+        S::Provider,
+        &[Says(&["provider is forbidden", "permission to use the specified resource"])],
+    ),
+    rule("text.model-alone", C::ModelNotFound, S::Model, &[Says(MODEL)]),
+    rule(
+        "text.rate",
+        C::RateLimited,
+        S::Model,
+        &[Says(&[
+            "rate limit",
+            "rate_limit",
+            "too many requests",
+            "频率限制",
+            "请求过于频繁",
+            "resource exhausted",
+            "all credentials for model",
+        ])],
+    ),
+    rule(
+        "text.overloaded",
+        C::Overloaded,
+        S::Model,
+        &[Says(&[
+            "overloaded",
+            "at capacity",
+            "request queue is full",
+            "experiencing high demand",
+            "暂时不可用",
+            "服务不可用",
+            "请稍后重试",
+        ])],
+    ),
+    rule("text.idle", C::Stall, S::Provider, &[Says(&["stream idle timeout", "idle timeout waiting for"])]),
+    rule("text.transport", C::Transport, S::Provider, &[Says(TRANSPORT)]),
+    rule(
+        "text.server",
+        C::ServerError,
+        S::Provider,
+        &[Says(&[
+            "internal server error",
+            "bad gateway",
+            "server_error",
+            "an error occurred while processing",
+        ])],
+    ),
+    rule(
+        "text.session",
+        C::RequestInvalid,
+        S::Request,
+        &[Says(&["no conversation found with session id", "session id…is already in use"])],
+    ),
+    // What an agent calls it when it says nothing better.
+    rule(
+        "word.rate",
+        C::RateLimited,
+        S::Model,
+        &[Word(&["rate_limit_error", "rate_limit", "rate_limit_exceeded"])],
+    ),
+    rule("word.auth", C::Auth, S::Account, &[Word(&["authentication_failed"])]),
+    rule("word.not-found", C::ModelNotFound, S::Model, &[Word(&["not_found_error"])]),
+    rule(
+        "word.server",
+        C::ServerError,
+        S::Provider,
+        &[Word(&["server_error", "api_error", "timeout_error"])],
+    ),
+    rule(
+        "word.request",
+        C::RequestInvalid,
+        S::Request,
+        &[Word(&["invalid_request_error", "invalid_request"])],
+    ),
+    // How a process ended that gave no result.
+    rule("exit.aborted", C::UserAbort, S::Local, &[Signal(&[2, 15])]),
+    rule("exit.not-found", C::ConfigMissing, S::Local, &[Exit(&[126, 127])]),
+    rule("exit.signal", C::AgentCrash, S::Local, &[AnySignal]),
+    rule("exit.code", C::AgentCrash, S::Local, &[ExitFailed]),
+    rule("exit.silent", C::Transport, S::Provider, &[Exit(&[0])]),
+];
+
+const QUOTA_CODES: &[&str] = &[
+    "insufficient_quota",
+    "insufficientquota",
+    "insufficientquotaerror",
+    "credit_balance_exhausted",
+    "billing_hard_limit_reached",
+    "billing_error",
+    "billingerror",
+    "quota_exceeded",
+    "quotaexceeded",
+    "quotaexceedederror",
+    "terminal_quota_exhausted",
+    "usage_limit_reached",
+    "usage_not_included",
+    "enforced_spend_limit_reached",
+    "five_hour",
+    "seven_day",
+    "overage",
+];
+
+const QUOTA: &[&str] = &[
+    "credit balance is too low",
+    "exceeded your current quota",
+    "exceeded its quota",
+    "quota exceeded",
+    "quota exhausted",
+    "exhausted your capacity",
+    "exhausted your daily quota",
+    "out of credits",
+    "payment required",
+    "insufficient_quota",
+    "insufficient balance",
+    "billing hard limit",
+    "usage limits",
+    "usage limit",
+    "usage quota",
+    "usage exceeded",
+    "you've hit your…limit",
+    "weekly/monthly limit",
+    "weekly limit",
+    "monthly limit",
+    "limit exhausted",
+    "account in arrears",
+    "预扣费额度失败",
+    "使用上限",
+    "额度不足",
+    "余额不足",
+    "已耗尽",
+    "达到…限制",
+];
+
+const CONTEXT: &[&str] = &[
+    "prompt is too long",
+    "input is too long for requested model",
+    "exceeds the context window",
+    "input token count…exceeds",
+    "maximum prompt length is",
+    "reduce the length of the messages",
+    "maximum context length is",
+    "exceeds the limit of",
+    "exceeds the available context size",
+    "greater than the context length",
+    "context window exceeds limit",
+    "exceeded model token limit",
+    "context_length_exceeded",
+    "model_context_window_exceeded",
+    "request entity too large",
+    "context length is only",
+    "input length…exceeds…context length",
+    "ran out of room in the model's context window",
+];
+
+const MODEL: &[&str] = &[
+    "issue with the selected model",
+    "model not found",
+    "model_not_found",
+    "model_not_supported",
+    "does not exist or you do not have access",
+    "no endpoints found",
+    "model…is not supported",
+    "model…is not found",
+];
+
+const TRANSPORT: &[&str] = &[
+    "econnrefused",
+    "econnreset",
+    "enotfound",
+    "eai_again",
+    "etimedout",
+    "epipe",
+    "streamtruncated",
+    "connection refused",
+    "connection reset",
+    "connection dropped",
+    "connection error",
+    "connection to the api was lost",
+    "connection closed",
+    "stream closed before",
+    "stream disconnected",
+    "stream ended",
+    "unexpected eof",
+    "unexpected end of",
+    "json parse error",
+    "request timed out",
+    "timed out",
+    "socket hang up",
+    "dns error",
+    "certificate",
+    "error sending request",
+    "broken pipe",
+];
