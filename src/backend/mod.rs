@@ -11,13 +11,12 @@ use std::pin::Pin;
 
 use crate::event::Failure;
 
-<<<<<<< HEAD
-mod check;
-=======
 pub mod agent;
->>>>>>> fault
+mod check;
 mod link;
+pub mod registry;
 mod request;
+mod shell;
 
 pub use check::{Finding, Oracle, oracle};
 pub use link::{Gone, Link, Message, Report, Stop};

@@ -5,12 +5,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::file::{Secrets, is_secret_name};
+use crate::file::is_secret_name;
+pub use crate::file::Secrets;
 use crate::process::Guard;
 use crate::profile::Profile;
 
 use super::agent::{AgentHarness, AnyCommand, Claude, Invocation};
-use super::chat::{ChatHarness, Script, ScriptedHarness, Settings};
+use super::chat::{ChatHarness, ModelOptions, Openai, Script, ScriptedHarness, SecretKey, Settings};
 use super::shell::GuardedShell;
 use super::Harness;
 
@@ -160,4 +161,61 @@ fn present(key: &str, environment: &BTreeMap<String, String>) -> Result<String, 
         what: format!("the variable `{key}` that holds the key is not set"),
         remedy: format!("set `{key}`, or take `key_env` out of the endpoint if it needs no key"),
     })
+}
+
+/// What a check command gets: the caller's environment without the keys that only the agent needs.
+pub fn check_environment(environment: &BTreeMap<String, String>, secrets: &Secrets) -> Vec<(OsString, OsString)> {
+    let clear = |(_, value): &(&String, &String)| secrets.redact(value.as_bytes()).1 == 0;
+    environment.iter().filter(clear).map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// The settings of the in-process harnesses.
+fn settings(place: &Place<'_>) -> Settings {
+    let profile = place.profile;
+    let environment = os(agent_environment(profile, place.environment));
+    let shell = GuardedShell::new(place.guard.clone(), environment, profile.round.grace.0);
+    let defaults = Settings::default();
+    Settings {
+        tools: profile.agent.tools.clone().unwrap_or_else(|| {
+            use crate::profile::Tool;
+            vec![Tool::Read, Tool::Write, Tool::Edit, Tool::List, Tool::Shell]
+        }),
+        max_turns: profile.agent.max_turns.unwrap_or(defaults.max_turns),
+        tool_timeout: profile.round.tool.0,
+        shell: Arc::new(shell),
+    }
+}
+
+fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
+    let profile = place.profile;
+    let named = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
+    let (Some(endpoint), Some(model)) = (named, &profile.agent.model) else {
+        return Err(Unavailable {
+            what: "the `chat` harness has no endpoint or no model".to_owned(),
+            remedy: "set `agent.endpoint` and `agent.model`".to_owned(),
+        });
+    };
+    let key = match &endpoint.key_env {
+        Some(name) => Some(SecretKey::new(present(name, place.environment)?)),
+        None => None,
+    };
+    let options = ModelOptions {
+        temperature: profile.model.temperature,
+        max_output_tokens: profile.model.max_output_tokens,
+        seed: profile.model.seed,
+        reasoning_effort: profile.model.reasoning_effort.clone(),
+    };
+    let price = profile.prices.get(model).cloned();
+    let endpoint = Openai::new(&endpoint.base_url, key, model, options, price).map_err(|error| Unavailable {
+        what: error.to_string(),
+        remedy: "look at `base_url` and `key_env` of the endpoint".to_owned(),
+    })?;
+    Ok(Arc::new(ChatHarness::new(endpoint, settings(place))))
+}
+
+fn scripted(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
+    let path = place.profile.agent.script.clone().unwrap_or_default();
+    let script = Script::load(&path)
+        .map_err(|error| Unavailable { what: error.to_string(), remedy: "correct the script".to_owned() })?;
+    Ok(Arc::new(ScriptedHarness::new(script, settings(place))))
 }

@@ -1,0 +1,81 @@
+//! Where engine, journal and reports meet: one sink, in one order. Journal, then machines, then people.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::backend::registry::Secrets;
+use crate::event::Record;
+use crate::journal::{JournalError, RunDir, Writer, redact_shapes, write_file};
+use crate::report::{Fanout, Reporter};
+
+/// Takes what the engine hands out.
+pub(crate) struct Recorder {
+    writer: Writer,
+    reports: Fanout,
+    secrets: Arc<Secrets>,
+    dir: RunDir,
+    /// A reader of standard output that has gone; nothing more is printed.
+    deaf: bool,
+}
+
+/// The recorder, shared by the engine's sink and the ticker of the display. Both live on one thread.
+pub(crate) type Shared = Arc<Mutex<Recorder>>;
+
+impl Recorder {
+    /// Records into `writer`, then tells `reports`.
+    pub(crate) fn new(writer: Writer, reports: Fanout, secrets: Arc<Secrets>, dir: RunDir) -> Shared {
+        Arc::new(Mutex::new(Self { writer, reports, secrets, dir, deaf: false }))
+    }
+
+    /// Takes one record.
+    pub(crate) fn take(&mut self, record: &Record<'_>) -> io::Result<()> {
+        match record {
+            Record::Bytes(stored, sha256, bytes) => self.writer.bytes(*stored, sha256, bytes).map_err(disk),
+            Record::Sync => self.writer.sync().map_err(disk),
+            Record::Live(live) => self.tell(|reports, writer| reports.live(live, writer.tally())),
+            Record::Event(event) => {
+                let mut event = (*event).clone();
+                let secrets = &self.secrets;
+                event.kind.for_each_prose(|text| {
+                    let known = secrets.redact_str(text).0.into_owned();
+                    *text = redact_shapes(&known).into_owned();
+                });
+                let line = self.writer.append(&event).map_err(disk)?.to_vec();
+                self.tell(|reports, writer| reports.event(&event, &line, writer.tally()))
+            }
+        }
+    }
+
+    /// Lets the display move.
+    pub(crate) fn tick(&mut self) {
+        let _ = self.tell(|reports, writer| reports.tick(writer.tally()));
+    }
+
+    /// Writes the result file and closes the reports.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.writer.sync().map_err(disk)?;
+        if let Some(ended) = &self.writer.tally().ended {
+            let mut text = serde_json::to_vec_pretty(ended)?;
+            text.push(b'\n');
+            write_file(&self.dir.result(), &text)?;
+        }
+        self.tell(|reports, writer| reports.finish(writer.tally()))
+    }
+
+    /// Reports never end a run: one that fails is not told any more.
+    fn tell(&mut self, tell: impl FnOnce(&mut Fanout, &Writer) -> io::Result<()>) -> io::Result<()> {
+        if !self.deaf && tell(&mut self.reports, &self.writer).is_err() {
+            self.deaf = true;
+        }
+        Ok(())
+    }
+}
+
+/// Locks the recorder; a panic elsewhere does not make what is recorded wrong.
+pub(crate) fn lock(shared: &Shared) -> std::sync::MutexGuard<'_, Recorder> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn disk(error: JournalError) -> io::Error {
+    io::Error::other(error)
+}

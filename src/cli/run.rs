@@ -1,0 +1,387 @@
+//! `provost run`
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::ProgressDrawTarget;
+
+use crate::backend::registry::{self, Place, Secrets, Unavailable};
+use crate::backend::{self, Guard, Oracle, Replayed};
+use crate::engine::{self, Clock, Parts, Plan, Shutdown, Taken, strip_front_matter};
+use crate::event::{Kind, RunEnded, RunOutcome, Sha256, Stored, Tally};
+use crate::journal::{self, Manifest, RunDir, Writer};
+use crate::profile::{self, Profile, Source};
+use crate::report::{Fanout, JsonLines, Lines, Progress, Reporter, Verbosity};
+
+use super::context::Context;
+use super::error::{CliError, environment};
+use super::record::{Recorder, lock};
+use super::Common;
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// What to do; `-` reads it from standard input
+    #[arg(conflicts_with = "task_file")]
+    task: Option<String>,
+    /// The profile
+    #[arg(short, long, value_name = "FILE", default_value = "provost.toml")]
+    profile: PathBuf,
+    /// A file that holds the task
+    #[arg(long, value_name = "FILE")]
+    task_file: Option<PathBuf>,
+    /// Change a key of the profile
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// The run directory itself, instead of one under the root
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// A label, kept in the manifest
+    #[arg(long = "label", value_name = "K=V")]
+    labels: Vec<String>,
+    /// The seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Print the journal's events as JSON lines
+    #[arg(long)]
+    json: bool,
+    /// Assemble and keep every prompt, and call nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on with a killed or interrupted run
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["task", "task_file", "sets", "out", "labels", "dry_run"])]
+    resume: Option<String>,
+}
+
+/// What is decided before anything starts, for a new run and for one that is taken up again.
+struct Prepared {
+    dir: RunDir,
+    manifest: Manifest,
+    profile: Arc<Profile>,
+    writer: Writer,
+    taken: Option<Taken>,
+}
+
+/// Does one task.
+pub(crate) fn run(context: &Context, common: &Common, args: &RunArgs) -> Result<u8, CliError> {
+    let prepared = match &args.resume {
+        Some(which) => {
+            let dir = journal::find(&context.root(common.root.as_ref()), Some(which)).map_err(no_run)?;
+            resume(dir)?
+        }
+        None => begin(context, common, args)?,
+    };
+    if let Some(ended) = prepared.taken.as_ref().and_then(|taken| finished(&taken.tally)) {
+        return show_again(context, common, args, &prepared, ended);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(environment)?;
+    let code = runtime.block_on(drive(context, common, args, prepared));
+    // A thread that still waits for a pipe must not keep us.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
+}
+
+fn no_run(error: journal::JournalError) -> CliError {
+    CliError::usage(format!("{:#}", anyhow::Error::new(error))).hint("`provost peek --runs` lists the runs")
+}
+
+/// The end of a run that has nothing left to do.
+fn finished(tally: &Tally) -> Option<&RunEnded> {
+    tally.ended.as_ref().filter(|ended| ended.outcome != RunOutcome::Interrupted)
+}
+
+fn show_again(
+    context: &Context,
+    common: &Common,
+    args: &RunArgs,
+    prepared: &Prepared,
+    ended: &RunEnded,
+) -> Result<u8, CliError> {
+    let last = journal::tail(&prepared.dir, 1).map_err(environment)?;
+    let mut reports = reports(context, common, args, prepared.dir.path());
+    let Some(line) = last.first() else { return Ok(ended.exit_code) };
+    if let Ok(event) = serde_json::from_slice(line)
+        && let Some(taken) = &prepared.taken
+    {
+        let mut line = line.clone();
+        if !line.ends_with(b"\n") {
+            line.push(b'\n');
+        }
+        let _ = reports.event(&event, &line, &taken.tally);
+        let _ = reports.finish(&taken.tally);
+    }
+    Ok(ended.exit_code)
+}
+
+fn task(context: &Context, args: &RunArgs) -> Result<String, CliError> {
+    let text = match (&args.task, &args.task_file) {
+        (Some(task), _) if task == "-" => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(environment)?;
+            text
+        }
+        (Some(task), _) => task.clone(),
+        (None, Some(file)) => {
+            let path = context.cwd.join(file);
+            std::fs::read_to_string(&path)
+                .map_err(|error| CliError::usage(format!("cannot read the task from {}: {error}", path.display())))?
+        }
+        (None, None) => {
+            return Err(CliError::usage("there is no task")
+                .hint("give it as an argument, with `--task-file FILE`, or as `-` on standard input"));
+        }
+    };
+    if text.trim().is_empty() {
+        return Err(CliError::usage("the task is empty"));
+    }
+    Ok(text)
+}
+
+fn labels(args: &RunArgs) -> Result<BTreeMap<String, String>, CliError> {
+    let pair = |label: &String| match label.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(CliError::usage(format!("the label `{label}` is not `KEY=VALUE`"))),
+    };
+    args.labels.iter().map(pair).collect()
+}
+
+fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared, CliError> {
+    let colour = context.stderr_look().colour;
+    let loaded = profile::load(Source { path: &args.profile, sets: &args.sets, cwd: &context.cwd }).map_err(|error| {
+        let missing = error.is_missing_file();
+        let error = CliError::report(error.render(colour));
+        if missing { error.hint("`provost init` writes a first profile") } else { error }
+    })?;
+    let profile = loaded.profile;
+    let task = task(context, args)?;
+    let workspace = context.cwd.join(&profile.workspace.dir);
+    let workspace = workspace.canonicalize().map_err(|error| {
+        CliError::usage(format!("the workspace {} cannot be used: {error}", workspace.display()))
+            .hint("`workspace.dir` is relative to the directory that provost is called in")
+    })?;
+    let json = serde_json::to_value(&*profile).map_err(environment)?;
+    let started_at = Clock.stamp();
+    let id = journal::new_run_id("run", started_at, uuid::Uuid::new_v4().as_u128() as u32);
+    let manifest = Manifest {
+        format: journal::VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        argv: context.argv.iter().map(|arg| journal::redact_shapes(arg).into_owned()).collect(),
+        verb: "run".to_owned(),
+        run: id.clone(),
+        profile_sha256: Sha256::of(json.to_string().as_bytes()),
+        profile: json,
+        suite: None,
+        task_sha256: Sha256::of(task.as_bytes()),
+        task,
+        seed: args.seed,
+        budget: engine::ceilings(&profile),
+        labels: labels(args)?,
+        git_head: journal::git_head(&workspace),
+        started_at,
+        parent: None,
+        cwd: context.cwd.clone(),
+        workspace,
+    };
+    let path = match &args.out {
+        Some(out) => context.cwd.join(out),
+        None => context.root(common.root.as_ref()).join("runs").join(id.as_str()),
+    };
+    // The same call with the same `--out` does the missing part only.
+    if args.out.is_some()
+        && let Ok(dir) = RunDir::open(&path)
+    {
+        let found = Manifest::read(&dir).map_err(environment)?;
+        if found.profile_sha256 != manifest.profile_sha256 || found.task_sha256 != manifest.task_sha256 {
+            return Err(CliError::usage(format!("{} holds a run of another profile or task", path.display()))
+                .hint("choose another `--out`"));
+        }
+        return resume(dir);
+    }
+    let secrets = registry::secrets(&profile, &context.environment);
+    let dir = RunDir::create(&path).map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))))?;
+    let manifest = veiled(&manifest, &secrets)?;
+    manifest.write(&dir).map_err(environment)?;
+    let writer = Writer::create(&dir, &id, started_at).map_err(environment)?;
+    Ok(Prepared { dir, manifest, profile, writer, taken: None })
+}
+
+/// The manifest without secret values: a task or a `--set` may hold one.
+fn veiled(manifest: &Manifest, secrets: &Secrets) -> Result<Manifest, CliError> {
+    if secrets.is_empty() {
+        return Ok(manifest.clone());
+    }
+    let text = serde_json::to_string(manifest).map_err(environment)?;
+    serde_json::from_str(&secrets.redact_str(&text).0).map_err(environment)
+}
+
+fn resume(dir: RunDir) -> Result<Prepared, CliError> {
+    let manifest = Manifest::read(&dir).map_err(environment)?;
+    if manifest.verb != "run" {
+        return Err(CliError::usage(format!("{} is a run of `provost {}`", manifest.run, manifest.verb)));
+    }
+    let profile = profile::from_manifest(manifest.profile.clone()).map_err(environment)?;
+    let (writer, recovered) = if dir.journal().exists() {
+        Writer::resume(&dir).map_err(environment)?
+    } else {
+        // Killed between the manifest and the journal.
+        let writer = Writer::create(&dir, &manifest.run, manifest.started_at).map_err(environment)?;
+        (writer, journal::Recovered { tally: Tally::default(), cut_bytes: 0 })
+    };
+    let tally = recovered.tally;
+    let text = |sha256: &Sha256| std::fs::read_to_string(dir.stored(Stored::Blob, sha256)).ok();
+    let open = tally.open.as_ref().and_then(|open| open.output_sha256.as_ref());
+    let last = tally.last_round().and_then(|round| round.output_sha256.as_ref());
+    let answer = open.or(last).and_then(text);
+    let replay = replay(&dir, &tally)?;
+    let taken = Taken { tally, cut_bytes: recovered.cut_bytes, answer, replay };
+    Ok(Prepared { dir, manifest, profile: Arc::new(profile), writer, taken: Some(taken) })
+}
+
+/// The recorded steps of the attempt that was open when provost was killed.
+fn replay(dir: &RunDir, tally: &Tally) -> Result<Vec<Replayed>, CliError> {
+    let Some(open) = tally.open.as_ref().filter(|open| open.attempt_open) else { return Ok(Vec::new()) };
+    let read = |sha256: &Sha256| {
+        let path = dir.stored(Stored::Blob, sha256);
+        std::fs::read(&path).map_err(|error| CliError::unavailable(format!("cannot read {}: {error}", path.display())))
+    };
+    let mut steps = Vec::new();
+    for event in journal::round_events(dir, open.round).map_err(environment)? {
+        if event.seq <= open.attempt_seq {
+            continue;
+        }
+        match event.kind {
+            Kind::TurnEnded(turn) => {
+                if let Some(sha256) = &turn.message_sha256 {
+                    steps.push(Replayed::Turn(read(sha256)?));
+                }
+            }
+            Kind::ToolCalled(called) => steps.push(Replayed::InDoubt(called.id)),
+            Kind::ToolReturned(returned) => {
+                let in_doubt = |step: &Replayed| matches!(step, Replayed::InDoubt(id) if *id == returned.id);
+                let result = returned.result_sha256.as_ref().map(read).transpose()?.unwrap_or_default();
+                let step = Replayed::Tool { id: returned.id.clone(), ok: returned.ok, result };
+                match steps.iter().rposition(in_doubt) {
+                    Some(index) => steps[index] = step,
+                    None => steps.push(step),
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(steps)
+}
+
+fn reports(context: &Context, common: &Common, args: &RunArgs, dir: &Path) -> Fanout {
+    let mut reports: Vec<Box<dyn Reporter>> = Vec::new();
+    if args.json {
+        reports.push(Box::new(JsonLines::new(Box::new(std::io::stdout()))));
+    }
+    let verbosity = match (common.quiet, common.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Normal,
+        (false, _) => Verbosity::Verbose,
+    };
+    let look = context.stderr_look();
+    let place = dir.strip_prefix(&context.cwd).unwrap_or(dir).display().to_string();
+    if context.animated() && !common.quiet {
+        let now = Box::new(|| Clock.stamp());
+        let target = ProgressDrawTarget::stderr();
+        reports.push(Box::new(Progress::new(target, look, verbosity, place, now)));
+    } else if !(args.json && common.quiet) {
+        reports.push(Box::new(Lines::new(Box::new(std::io::stderr()), look, verbosity, place)));
+    }
+    Fanout(reports)
+}
+
+fn unavailable(error: &Unavailable) -> CliError {
+    CliError::unavailable(error.what.clone()).hint(error.remedy.clone())
+}
+
+fn read_files(profile: &Profile) -> Result<(Option<String>, Vec<String>), CliError> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path)
+            .map_err(|error| CliError::usage(format!("cannot read the prompt {}: {error}", path.display())))
+    };
+    let system = match (&profile.prompt.system, &profile.prompt.system_file) {
+        (Some(system), _) => Some(system.clone()),
+        (None, Some(file)) => Some(read(file)?),
+        (None, None) => None,
+    };
+    let mut files = Vec::new();
+    for (index, path) in profile.prompt.files.iter().enumerate() {
+        let text = read(path)?;
+        files.push(if index == 0 { strip_front_matter(&text).to_owned() } else { text });
+    }
+    Ok((system, files))
+}
+
+async fn drive(context: &Context, common: &Common, args: &RunArgs, prepared: Prepared) -> Result<u8, CliError> {
+    let Prepared { dir, manifest, profile, writer, taken } = prepared;
+    let shutdown = Shutdown::listen().map_err(environment)?;
+    let guard = Guard::start(&own_program()?).await.map_err(environment)?;
+    let (system, files) = read_files(&profile)?;
+    let secrets = Arc::new(registry::secrets(&profile, &context.environment));
+    let place = Place {
+        profile: &profile,
+        environment: &context.environment,
+        guard: guard.clone(),
+        secrets: Arc::clone(&secrets),
+        workspace: &manifest.workspace,
+    };
+    let harness = registry::harness(&place).map_err(|error| unavailable(&error))?;
+    let oracle: Option<Arc<dyn Oracle>> = profile.check.as_ref().and_then(|check| {
+        let environment = registry::check_environment(&context.environment, &secrets);
+        backend::oracle(check, guard.clone(), environment, &manifest.workspace, Arc::clone(&secrets))
+    });
+    let reports = reports(context, common, args, dir.path());
+    let recorder = Recorder::new(writer, reports, Arc::clone(&secrets), dir.clone());
+    let sink = Arc::clone(&recorder);
+    let plan = Plan {
+        run: manifest.run.clone(),
+        verb: "run",
+        profile,
+        task: manifest.task.clone(),
+        system,
+        files,
+        seed: manifest.seed,
+        workspace: manifest.workspace.clone(),
+        directory: dir.path().to_owned(),
+        dry_run: args.dry_run,
+        pid: std::process::id(),
+    };
+    let veil = Arc::clone(&secrets);
+    let parts = Parts {
+        harness,
+        oracle,
+        sink: Box::new(move |record| lock(&sink).take(&record)),
+        veiling: Box::new(move |bytes| veil.redact(bytes)),
+        shutdown,
+    };
+    let mut running = std::pin::pin!(engine::run(plan, parts, taken));
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let ended = loop {
+        tokio::select! {
+            ended = &mut running => break ended,
+            _ = ticks.tick(), if context.animated() => lock(&recorder).tick(),
+        }
+    };
+    guard.close().await;
+    let finish = lock(&recorder).finish();
+    let ended = ended.map_err(environment)?;
+    finish.map_err(environment)?;
+    if !args.json
+        && let Some(output) = &ended.output
+    {
+        super::print(&format!("{}\n", output.trim_end())).map_err(environment)?;
+    }
+    Ok(ended.exit_code)
+}
+
+fn own_program() -> Result<PathBuf, CliError> {
+    std::env::current_exe().map_err(environment)
+}
