@@ -172,6 +172,36 @@ fn the_table_of_capabilities_is_about_keys_that_exist() {
 }
 
 #[test]
+fn each_harness_takes_all_that_it_honours() {
+    let endpoint = |api: &str| {
+        format!("[endpoints.e]\napi = \"{api}\"\nbase_url = \"http://127.0.0.1:1/v1\"\nkey_env = \"KEY\"\n")
+    };
+    let head = "schema = 1\nname = \"full\"\n[agent]\n";
+    let profiles = [
+        format!(
+            "{head}harness = \"claude\"\nmodel = \"a/b\"\nallowed_models = [\"a/b\"]\nendpoint = \"e\"\ncommand = [\"claude\"]\nargs = [\"-x\"]\nprompt_via = \"argv\"\npermissions = \"bypass\"\nfallback = []\n[model]\nmax_output_tokens = 5\n[prompt]\nsystem = \"s\"\n[lineage]\nsession = \"continue\"\n{}",
+            endpoint("anthropic")
+        ),
+        format!(
+            "{head}harness = \"command\"\ncommand = [\"cat\"]\nargs = [\"-\"]\nprompt_via = \"file\"\nprotocol = \"text\"\n[check]\njson = {{ path = \"a.b\", equals = \"1\" }}\n"
+        ),
+        format!(
+            "{head}harness = \"chat\"\nmodel = \"a/b\"\nendpoint = \"e\"\ntools = [\"read\", \"shell\"]\nmax_turns = 9\n[model]\nmax_output_tokens = 5\ntemperature = 0\nreasoning_effort = \"low\"\nseed = 7\n[prompt]\nsystem = \"s\"\n{}",
+            endpoint("openai")
+        ),
+        format!(
+            "{head}harness = \"scripted\"\nscript = \"s.toml\"\ntools = [\"read\"]\n[prompt]\nsystem = \"s\"\n"
+        ),
+    ];
+    for text in profiles {
+        let dir = dir(&[("p.toml", &text), ("s.toml", "")]);
+        if let Err(error) = resolve(dir.path(), &[]) {
+            panic!("{error}");
+        }
+    }
+}
+
+#[test]
 fn depth_is_bounded() {
     for text in [
         format!("{MINIMAL}\n{}a = 1\n", "a.".repeat(20_000)),
