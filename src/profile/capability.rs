@@ -58,19 +58,14 @@ pub fn capability_table() -> String {
         })
         .collect();
     let width = names.iter().map(String::len).max().unwrap_or(0);
-    let mut lines = vec![
-        std::iter::once(format!("{:width$}", "key"))
-            .chain(HARNESSES.map(str::to_owned))
-            .collect::<Vec<_>>()
-            .join("  "),
-    ];
-    for (row, name) in TABLE.iter().zip(&names) {
-        let mut line = format!("{name:width$}");
-        for harness in HARNESSES {
-            let mark = if row.harnesses.contains(&harness) { "yes" } else { "-" };
-            line.push_str(&format!("  {mark:columns$}", columns = harness.len()));
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    lines.join("\n") + "\n"
+    let line = |name: &str, cells: [&str; HARNESSES.len()]| {
+        let cells =
+            HARNESSES.iter().zip(cells).map(|(harness, cell)| format!("{cell:w$}", w = harness.len()));
+        let columns: Vec<String> = std::iter::once(format!("{name:width$}")).chain(cells).collect();
+        columns.join("  ").trim_end().to_owned() + "\n"
+    };
+    let rows = TABLE.iter().zip(&names).map(|(row, name)| {
+        line(name, HARNESSES.map(|harness| if row.harnesses.contains(&harness) { "yes" } else { "-" }))
+    });
+    std::iter::once(line("key", HARNESSES)).chain(rows).collect()
 }

@@ -37,7 +37,7 @@ pub(super) fn check(profile: &Profile, tree: &Node, layer: usize) -> Vec<Diagnos
 
 /// Whether a file says which version of the format it is written in. Each file must.
 pub(super) fn version(node: &Node, layer: usize) -> Option<Diagnostic> {
-    let help = "write `schema = 1` as the first line";
+    let help = "write `schema = 1` as the first line; it is the only version so far";
     match node.entry("schema") {
         None => Some(
             Diagnostic::new(
@@ -207,10 +207,8 @@ impl Rules<'_> {
         }
         match &agent.model {
             Some(model) if !agent.allowed_models.contains(model) => {
-                let help = match nearest(model, agent.allowed_models.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean `\"{near}\"`?"),
-                    None => format!("add `\"{model}\"` to `agent.allowed_models`, or choose one of them"),
-                };
+                // No guess here: a near name may be another model at another price.
+                let help = "choose one of the list, or add the model to it";
                 let title = format!("the model `{model}` is not among `agent.allowed_models`");
                 self.refuse("agent.model", title, "not allowed", help);
             }

@@ -84,9 +84,9 @@ impl ProfileError {
     /// Every mistake with its file, line, column, caret and remedy.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let rendered: Vec<String> =
+        let messages: Vec<String> =
             self.problems.iter().map(|problem| renderer.render(&[problem.group(&self.layers)])).collect();
-        rendered.join("\n\n")
+        messages.join("\n\n")
     }
 }
 

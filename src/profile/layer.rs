@@ -22,6 +22,11 @@ pub(super) struct Layer {
 
 /// How a path is shown: relative to where the user stands, if it lies there.
 pub(super) fn display(path: &Path, cwd: &Path) -> String {
+    // A way with turns in it is shown straight, if that can be had.
+    let turns = path.components().any(|part| part == std::path::Component::ParentDir);
+    if turns && let (Ok(straight), Ok(cwd)) = (path.canonicalize(), cwd.canonicalize()) {
+        return straight.strip_prefix(cwd).unwrap_or(path).display().to_string();
+    }
     path.strip_prefix(cwd).unwrap_or(path).display().to_string()
 }
 
@@ -31,7 +36,12 @@ pub(super) fn parse(text: &str, layer: usize) -> Result<Node, Diagnostic> {
         Ok(document) => Ok(Node::from_document(&document, layer)),
         Err(error) => {
             let span = error.span().unwrap_or(0..0);
-            Err(Diagnostic::new("this is not valid TOML", Origin { layer, span }, error.message()))
+            let help = if error.message().contains("duplicate key") {
+                "keep one of the two; a list takes several values"
+            } else {
+                "strings stand in quotes, lists in brackets, and each key on a line of its own"
+            };
+            Err(Diagnostic::new("this is not valid TOML", Origin { layer, span }, error.message()).help(help))
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::diagnostic::{Diagnostic, ProfileError};
 use super::layer::{self, Layer};
-use super::tree::{Node, Origin, Value};
+use super::tree::{Node, Origin, Table, Value};
 use super::{Profile, check, paths};
 
 /// The lowest layer.
@@ -94,7 +94,7 @@ fn merge(nodes: Vec<Node>) -> Node {
             None => above = Some(node),
         }
     }
-    let empty = || Node { value: Value::Table(Default::default()), origin: Origin { layer: 0, span: 0..0 } };
+    let empty = || Node { value: Value::Table(Table::default()), origin: Origin { layer: 0, span: 0..0 } };
     let above = above.unwrap_or_else(empty);
     let mut tree = defaults.unwrap_or_else(empty);
     if let Value::Table(table) = &mut tree.value {

@@ -8,7 +8,7 @@ use super::decode::visible;
 use super::diagnostic::Diagnostic;
 use super::element;
 use super::tree::Origin;
-use crate::text::nearest;
+use crate::text::{nearest, truncate};
 
 /// What serde found wrong, where, and on the way to which key.
 #[derive(Debug)]
@@ -121,22 +121,20 @@ fn plain(expected: &str) -> &str {
     }
 }
 
-/// Joins keys as TOML writes them.
+/// Joins keys as TOML writes them; a place in a list follows its key without a dot.
 fn dotted(path: &[String]) -> String {
     let mut joined = String::new();
     for key in path {
-        let bare = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if key.starts_with('[') {
-            joined.push_str(key);
-            continue;
-        }
-        if !joined.is_empty() {
+        if !joined.is_empty() && !key.starts_with('[') {
             joined.push('.');
         }
+        let bare = key.chars().all(|c| c.is_ascii_alphanumeric() || "_-[]".contains(c));
         if bare {
             joined.push_str(key);
         } else {
-            joined.push_str(&format!("{key:?}"));
+            joined.push('"');
+            joined.extend(key.escape_debug());
+            joined.push('"');
         }
     }
     joined
@@ -153,7 +151,7 @@ fn found(unexpected: Unexpected<'_>) -> String {
         Unexpected::Unsigned(number) => format!("the number `{number}`"),
         Unexpected::Signed(number) => format!("the number `{number}`"),
         Unexpected::Float(number) => format!("the number `{number}`"),
-        Unexpected::Str(text) => format!("the string {text:?}"),
+        Unexpected::Str(text) => format!("the string {:?}", truncate(text, 40)),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Map => "a table".to_owned(),
         other => other.to_string(),
@@ -166,11 +164,16 @@ impl Error for Mismatch {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(Wrong::Value { found: found(unexpected), expected: expected.to_string() })
+        let found = match unexpected {
+            // What a text says does not matter where no text is wanted.
+            Unexpected::Str(_) => "a string".to_owned(),
+            other => found(other),
+        };
+        Self::new(Wrong::Value { found, expected: expected.to_string() })
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(unexpected, expected)
+        Self::new(Wrong::Value { found: found(unexpected), expected: expected.to_string() })
     }
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {

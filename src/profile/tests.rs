@@ -35,10 +35,10 @@ fn a_minimal_profile_has_the_defaults() {
     let dir = dir(&[("p.toml", MINIMAL)]);
     let loaded = resolve(dir.path(), &[]).unwrap();
     let profile = &loaded.profile;
-    assert_eq!(profile.round.timeout.0, Duration::from_secs(1800));
+    assert_eq!(profile.round.timeout.0, Duration::from_mins(30));
     assert_eq!(profile.round.first_event.0, Duration::from_secs(90));
-    assert_eq!(profile.round.stall.0, Duration::from_secs(600));
-    assert_eq!(profile.round.tool.0, Duration::from_secs(900));
+    assert_eq!(profile.round.stall.0, Duration::from_mins(10));
+    assert_eq!(profile.round.tool.0, Duration::from_mins(15));
     assert_eq!(profile.round.grace.0, Duration::from_secs(10));
     assert_eq!(profile.round.grace_after_result.0, Duration::from_secs(20));
     assert_eq!((profile.retry.same_model, profile.retry.max_fallbacks), (2, 3));
@@ -53,7 +53,7 @@ fn a_minimal_profile_has_the_defaults() {
 fn a_check_has_a_default_timeout() {
     let dir = dir(&[("p.toml", &format!("{MINIMAL}[check]\ncontains = \"ok\"\n"))]);
     let check = resolve(dir.path(), &[]).unwrap().profile.check.clone().unwrap();
-    assert_eq!(check.timeout.unwrap().0, Duration::from_secs(600));
+    assert_eq!(check.timeout.unwrap().0, Duration::from_mins(10));
     let by_set = resolve(dir.path(), &["check.timeout=5s"]).unwrap();
     assert_eq!(by_set.profile.check.as_ref().unwrap().timeout.unwrap().0, Duration::from_secs(5));
 }
@@ -101,7 +101,7 @@ fn set_takes_values_of_toml_and_else_a_string() {
         Some("two\nlines = 1")
     );
     let priced = set(&["prices.\"a/b=1.5\".input=1", "prices.'a/b=1.5'.output=2"]).unwrap();
-    assert_eq!(priced.prices["a/b=1.5"].input, 1.0);
+    assert_eq!(priced.prices["a/b=1.5"].output.to_string(), "2");
     for bad in ["", "=", "=1", "a", "a.=1", "[agent]\nx=1", "a=1\nb=1", &format!("{}a=1", "a.".repeat(9999))]
     {
         assert!(set(&[bad]).unwrap_err().render(false).contains("--set"), "{bad:?}");
@@ -169,6 +169,48 @@ fn the_table_of_capabilities_is_about_keys_that_exist() {
         assert!(row.harnesses.iter().all(|harness| HARNESSES.contains(harness)));
     }
     insta::assert_snapshot!(capability_table());
+}
+
+#[test]
+fn each_harness_takes_all_that_it_honours() {
+    let endpoint = |api: &str| {
+        format!("[endpoints.e]\napi = \"{api}\"\nbase_url = \"http://127.0.0.1:1/v1\"\nkey_env = \"KEY\"\n")
+    };
+    let head = "schema = 1\nname = \"full\"\n[agent]\n";
+    let profiles = [
+        format!(
+            "{head}harness = \"claude\"\nmodel = \"a/b\"\nallowed_models = [\"a/b\"]\nendpoint = \"e\"\ncommand = [\"claude\"]\nargs = [\"-x\"]\nprompt_via = \"argv\"\npermissions = \"bypass\"\nfallback = []\n[model]\nmax_output_tokens = 5\n[prompt]\nsystem = \"s\"\n[lineage]\nsession = \"continue\"\n{}",
+            endpoint("anthropic")
+        ),
+        format!(
+            "{head}harness = \"command\"\ncommand = [\"cat\"]\nargs = [\"-\"]\nprompt_via = \"file\"\nprotocol = \"text\"\n[check]\njson = {{ path = \"a.b\", equals = \"1\" }}\n"
+        ),
+        format!(
+            "{head}harness = \"chat\"\nmodel = \"a/b\"\nendpoint = \"e\"\ntools = [\"read\", \"shell\"]\nmax_turns = 9\n[model]\nmax_output_tokens = 5\ntemperature = 0\nreasoning_effort = \"low\"\nseed = 7\n[prompt]\nsystem = \"s\"\n{}",
+            endpoint("openai")
+        ),
+        format!(
+            "{head}harness = \"scripted\"\nscript = \"s.toml\"\ntools = [\"read\"]\n[prompt]\nsystem = \"s\"\n"
+        ),
+    ];
+    for text in profiles {
+        let dir = dir(&[("p.toml", &text), ("s.toml", "")]);
+        if let Err(error) = resolve(dir.path(), &[]) {
+            panic!("{error}");
+        }
+    }
+}
+
+#[test]
+fn depth_is_bounded() {
+    for text in [
+        format!("{MINIMAL}\n{}a = 1\n", "a.".repeat(20_000)),
+        format!("{MINIMAL}\na = {}1{}\n", "[".repeat(20_000), "]".repeat(20_000)),
+        format!("{MINIMAL}\n[{}a]\n", "a.".repeat(20_000)),
+    ] {
+        let dir = dir(&[("p.toml", &text)]);
+        assert!(resolve(dir.path(), &[]).is_err());
+    }
 }
 
 #[test]
