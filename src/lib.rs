@@ -33,6 +33,7 @@ pub mod cli;
 pub mod event;
 pub mod fault;
 pub mod file;
+pub mod journal;
 pub mod process;
 pub mod profile;
 
