@@ -34,6 +34,7 @@ pub mod engine;
 pub mod event;
 pub mod fault;
 pub mod file;
+pub mod journal;
 pub mod process;
 pub mod profile;
 pub mod report;

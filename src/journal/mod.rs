@@ -1,0 +1,32 @@
+//! The durable record of a run: the one file that `peek`, resume and every report fold.
+//!
+//! **Invariant: the journal is the truth.** Everything else in a run directory can be rebuilt from it, is named by it,
+//! or was written before it. One [`Writer`] at a time appends whole lines; any number of readers look on without
+//! writing anything. Kill the process after any byte, and what is left is a prefix of what was said.
+//!
+//! Nothing here reads a clock or the environment.
+
+mod error;
+mod follow;
+mod format;
+mod index;
+mod line;
+mod manifest;
+mod reader;
+mod snapshot;
+mod store;
+mod tail;
+mod writer;
+
+pub use error::JournalError;
+pub use follow::Follower;
+pub use format::{Header, VERSION, Version};
+pub use manifest::Manifest;
+pub use reader::{Reader, round_events};
+pub use snapshot::{RunState, Snapshot, snapshot};
+pub use store::{RunDir, find, list, new_run_id};
+pub use tail::{tail, tail_kind};
+pub use writer::{Recovered, Writer};
+
+#[cfg(test)]
+mod tests;
