@@ -11,6 +11,7 @@ use std::pin::Pin;
 
 use crate::event::Failure;
 
+pub mod chat;
 mod link;
 mod request;
 
