@@ -144,8 +144,8 @@ impl Openai {
         let sent = self.client.post(self.url.clone()).json(&body).send().await;
         let mut response = sent.map_err(|error| self.transport(&error, voice.emitted()))?;
         let status = response.status();
+        let wait = Wait::read(response.headers());
         if !status.is_success() {
-            let retry_after = retry_after(response.headers(), Timestamp::now());
             // A body that never ends does not make the status less true.
             let bytes = tokio::time::timeout(ERROR_BODY_WAIT, read_body(&mut response, 64 * 1024))
                 .await
@@ -153,9 +153,8 @@ impl Openai {
                 .and_then(Result::ok)
                 .unwrap_or_default();
             let error = error_in(&bytes);
-            return Err(self.classify(&error, Some(status.as_u16()), retry_after, voice.emitted()));
+            return Err(self.classify(&error, Some(status.as_u16()), wait, voice.emitted()));
         }
-        let retry_after = retry_after(response.headers(), Timestamp::now());
         let streams = response
             .headers()
             .get(header::CONTENT_TYPE)
@@ -163,13 +162,13 @@ impl Openai {
             .is_none_or(|kind| !kind.to_ascii_lowercase().contains("json"));
         let mut assembly = Assembly::default();
         if streams {
-            self.follow(&mut response, &mut assembly, retry_after, voice).await?;
+            self.follow(&mut response, &mut assembly, wait, voice).await?;
         } else {
             let bytes = read_body(&mut response, BODY_LIMIT)
                 .await
                 .map_err(|error| self.transport(&error, voice.emitted()))?;
             match serde_json::from_slice(&bytes) {
-                Ok(value) => self.take(&mut assembly, &value, retry_after, voice).await?,
+                Ok(value) => self.take(&mut assembly, &value, wait, voice).await?,
                 Err(error) => {
                     let text = format!("the answer is not JSON: {error}");
                     return Err(transport(text, voice.emitted()));
@@ -177,13 +176,15 @@ impl Openai {
             }
         }
         match assembly.finished() {
-            None => Err(transport("the stream ended before the model had finished".to_owned(), voice.emitted())),
+            None => {
+                Err(transport("the stream ended before the model had finished".to_owned(), voice.emitted()))
+            }
             Some("error") => {
                 let error = WireError {
                     text: "the model's turn ended with finish_reason `error`".to_owned(),
                     ..WireError::default()
                 };
-                Err(self.classify(&error, None, retry_after, voice.emitted()))
+                Err(self.classify(&error, None, wait, voice.emitted()))
             }
             Some(_) => Ok(assembly.into_turn()),
         }
@@ -193,7 +194,7 @@ impl Openai {
         &self,
         response: &mut reqwest::Response,
         assembly: &mut Assembly,
-        retry_after: Option<f64>,
+        wait: Wait,
         voice: &mut Voice,
     ) -> Result<(), Failure> {
         let mut parser = sse::Parser::default();
@@ -214,10 +215,10 @@ impl Openai {
                     return Ok(());
                 }
                 match serde_json::from_str::<Value>(&event.data) {
-                    Ok(value) => self.take(assembly, &value, retry_after, voice).await?,
+                    Ok(value) => self.take(assembly, &value, wait, voice).await?,
                     Err(_) if event.name == "error" => {
                         let error = WireError { text: event.data, ..WireError::default() };
-                        return Err(self.classify(&error, None, retry_after, voice.emitted()));
+                        return Err(self.classify(&error, None, wait, voice.emitted()));
                     }
                     Err(error) => {
                         let text = format!("an event of the stream is not JSON: {error}");
@@ -232,12 +233,12 @@ impl Openai {
         &self,
         assembly: &mut Assembly,
         value: &Value,
-        retry_after: Option<f64>,
+        wait: Wait,
         voice: &mut Voice,
     ) -> Result<(), Failure> {
         match assembly.add(value, self.price.as_ref()) {
             Piece::Error(error) => {
-                return Err(self.classify(&error, None, retry_after, voice.emitted()));
+                return Err(self.classify(&error, None, wait, voice.emitted()));
             }
             Piece::Call => voice.content(),
             Piece::Text(text) if !text.is_empty() => voice.text(text).await?,
@@ -246,13 +247,7 @@ impl Openai {
         voice.accepted(assembly.model.clone()).await
     }
 
-    fn classify(
-        &self,
-        error: &WireError,
-        status: Option<u16>,
-        retry_after: Option<f64>,
-        emitted_output: bool,
-    ) -> Failure {
+    fn classify(&self, error: &WireError, status: Option<u16>, wait: Wait, emitted_output: bool) -> Failure {
         let text = self.clean(&error.text);
         let facts = Facts {
             origin: Origin::OpenAi,
@@ -263,8 +258,8 @@ impl Openai {
             label: None,
             terminal: None,
             text: &text,
-            retry_after: retry_after.or(error.resets_in),
-            reset_at: error.resets_at.and_then(|second| Timestamp::from_second(second).ok()),
+            retry_after: wait.seconds.or(error.resets_in),
+            reset_at: error.resets_at.and_then(|second| Timestamp::from_second(second).ok()).or(wait.until),
             emitted_output,
             exit_code: None,
             signal: None,
@@ -337,19 +332,31 @@ async fn read_body(response: &mut reqwest::Response, limit: usize) -> Result<Vec
     Ok(bytes)
 }
 
-/// Seconds to wait, however the server says it.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<f64> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let sane = |seconds: &f64| seconds.is_finite() && *seconds >= 0.0;
-    if let Some(millis) = text("retry-after-ms").and_then(|text| text.parse::<f64>().ok()).filter(sane) {
-        return Some(millis / 1000.0);
+/// When to come back, as the headers say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Wait {
+    seconds: Option<f64>,
+    until: Option<Timestamp>,
+}
+
+impl Wait {
+    fn read(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let date = |name: &str| {
+            text(name).and_then(|text| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok())
+        };
+        let number = |name: &str| {
+            text(name)
+                .and_then(|text| text.parse::<f64>().ok())
+                .filter(|number| number.is_finite() && *number >= 0.0)
+        };
+        let until = date("retry-after");
+        // A date is counted from the server's own clock, so that ours need not be right.
+        let counted =
+            until.zip(date("date")).map(|(until, now)| until.duration_since(now).as_secs_f64().max(0.0));
+        let seconds = number("retry-after-ms").map(|millis| millis / 1000.0);
+        Self { seconds: seconds.or_else(|| number("retry-after")).or(counted), until }
     }
-    let value = text("retry-after")?;
-    if let Ok(seconds) = value.parse::<f64>() {
-        return Some(seconds).filter(sane);
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    Some(at.duration_since(now).as_secs_f64().max(0.0))
 }
 
 fn is_loopback(url: &reqwest::Url) -> bool {
@@ -384,17 +391,18 @@ mod tests {
         let error = new("http://user:sk-very-secret@host/v1").unwrap_err();
         assert!(!error.to_string().contains("very-secret"), "{error}");
         assert!(matches!(new("ftp://host"), Err(SetupError::Url(_))));
-        let newline = Openai::new("http://h", Some(SecretKey::new("a\nb")), "m", ModelOptions::default(), None);
+        let newline =
+            Openai::new("http://h", Some(SecretKey::new("a\nb")), "m", ModelOptions::default(), None);
         assert!(matches!(newline, Err(SetupError::Key(_))));
     }
 
     #[test]
     fn a_wait_is_read_in_every_form() {
-        let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
         let wait = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
+            headers.insert("date", HeaderValue::from_static("Sat, 21 Nov 2026 10:00:00 GMT"));
             headers.insert(name, HeaderValue::from_str(value).unwrap());
-            retry_after(&headers, now)
+            Wait::read(&headers).seconds
         };
         assert_eq!(wait("retry-after", "7"), Some(7.0));
         assert_eq!(wait("retry-after-ms", "250"), Some(0.25));
@@ -402,6 +410,10 @@ mod tests {
         assert_eq!(wait("retry-after", "Sat, 21 Nov 2026 09:00:00 GMT"), Some(0.0));
         assert_eq!(wait("retry-after", "soon"), None);
         assert_eq!(wait("retry-after", "-1"), None);
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", HeaderValue::from_static("Sat, 21 Nov 2026 10:01:30 GMT"));
+        let until = "2026-11-21T10:01:30Z".parse().ok();
+        assert_eq!(Wait::read(&headers), Wait { seconds: None, until });
     }
 
     #[test]

@@ -148,7 +148,8 @@ pub(super) enum Doubt {
     RunAgain,
 }
 
-const IN_DOUBT: &str = "interrupted before its result was recorded; look at the workspace before repeating it";
+const IN_DOUBT: &str =
+    "interrupted before its result was recorded; look at the workspace before repeating it";
 
 /// One attempt of a model with tools.
 #[derive(Debug)]
@@ -202,11 +203,8 @@ struct Running<M> {
 
 impl<M: Model> Running<M> {
     async fn turns(&mut self, request: &Request) -> Result<Answer, Failure> {
-        let mut conversation = Conversation {
-            messages: Vec::new(),
-            tools: self.tools.schema(),
-            turn: TurnNumber(0),
-        };
+        let mut conversation =
+            Conversation { messages: Vec::new(), tools: self.tools.schema(), turn: TurnNumber(0) };
         if let Some(system) = &request.system {
             conversation.messages.push(json!({ "role": "system", "content": system }));
         }
@@ -283,8 +281,9 @@ impl<M: Model> Running<M> {
             .block(&format!("turn {}", conversation.turn), &body, &self.link)
             .await
             .map_err(gone)?;
-        let message = serde_json::to_vec(&turn)
-            .map_err(|error| Failure::ours(FaultClass::Unknown, format!("the turn cannot be recorded: {error}")))?;
+        let message = serde_json::to_vec(&turn).map_err(|error| {
+            Failure::ours(FaultClass::Unknown, format!("the turn cannot be recorded: {error}"))
+        })?;
         let report = Report::Turn {
             turn: conversation.turn,
             message: Some(message),

@@ -303,7 +303,8 @@ mod tests {
         assert_eq!(find(json!({"error": null})), None);
         let error = find(json!({"error": {"code": 429, "message": "slow"}})).unwrap();
         assert_eq!((error.status, error.text.as_str()), (Some(429), "slow"));
-        let error = find(json!([{"error": {"code": "insufficient_quota", "type": "t", "message": "m"}}])).unwrap();
+        let error =
+            find(json!([{"error": {"code": "insufficient_quota", "type": "t", "message": "m"}}])).unwrap();
         assert_eq!((error.status, error.code.as_deref()), (None, Some("insufficient_quota")));
         assert_eq!(error.kind.as_deref(), Some("t"));
         assert_eq!(find(json!({"error": "down"})).unwrap().text, "down");

@@ -35,7 +35,11 @@ pub(super) fn run(root: &Path, arguments: &Arguments, again: bool) -> Result<Str
     }
     let text = String::from_utf8(bytes).map_err(|_| format!("`{given}` is not UTF-8 text"))?;
     // `new` may contain `old`; then only the count of `new` tells whether the edit was made.
-    if again && !new.is_empty() && text.contains(new.as_str()) && (new.contains(old.as_str()) || !text.contains(old.as_str())) {
+    if again
+        && !new.is_empty()
+        && text.contains(new.as_str())
+        && (new.contains(old.as_str()) || !text.contains(old.as_str()))
+    {
         return Ok(format!("edited {given}"));
     }
     match text.matches(old.as_str()).count() {

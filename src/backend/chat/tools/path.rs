@@ -72,7 +72,9 @@ mod tests {
         symlink(dir.path().join("not-there"), root.join("dangling")).unwrap();
         symlink("ring", root.join("ring")).unwrap();
         symlink("src", root.join("inside")).unwrap();
-        for outside in ["../secret", "/etc/passwd", "up/secret", "dangling", "src/../../secret", "new/../../x"] {
+        for outside in
+            ["../secret", "/etc/passwd", "up/secret", "dangling", "src/../../secret", "new/../../x"]
+        {
             assert!(matches!(resolve(&root, outside), Err(PathError::Outside(_))), "{outside}");
         }
         assert!(matches!(resolve(&root, "ring"), Err(PathError::Io { .. })));

@@ -105,7 +105,10 @@ async fn output_is_bounded_and_says_so() {
     std::fs::write(dir.join("long"), "0123456789\n".repeat(OUTPUT_LIMIT / 8)).unwrap();
     for file in ["wide", "long"] {
         let answer = call(dir, "read", json!({"path": file})).await;
-        assert!(answer.ok && answer.text.len() < OUTPUT_LIMIT + 200 && answer.text.contains("[cut"), "{file}");
+        assert!(
+            answer.ok && answer.text.len() < OUTPUT_LIMIT + 200 && answer.text.contains("[cut"),
+            "{file}"
+        );
     }
     let long = call(dir, "shell", json!({"command": "x".repeat(3 * OUTPUT_LIMIT)})).await;
     assert!(long.text.len() < OUTPUT_LIMIT + 200 && long.text.contains("[cut"));

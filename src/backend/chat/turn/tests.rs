@@ -156,7 +156,11 @@ async fn an_attempt_goes_on_after_every_prefix_of_its_record() {
             let turns = replay.iter().filter(|step| matches!(step, Replayed::Turn(_))).count();
             let (ended, journal) = play(dir.path(), SCRIPT, Settings::default(), replay, None).await;
             assert_eq!(ended.unwrap().text, "done", "{kept} {in_doubt}");
-            assert_eq!(std::fs::read_to_string(dir.path().join("ws/f")).unwrap(), "a y c", "{kept} {in_doubt}");
+            assert_eq!(
+                std::fs::read_to_string(dir.path().join("ws/f")).unwrap(),
+                "a y c",
+                "{kept} {in_doubt}"
+            );
             let asked = journal.words.iter().filter(|word| word.starts_with("turn ")).count();
             assert_eq!(asked + turns, 3, "{kept} {in_doubt}");
         }
@@ -210,7 +214,8 @@ async fn an_attempt_without_an_answer_is_a_failure() {
 #[tokio::test]
 async fn a_fault_ends_the_attempt_and_the_next_one_plays_on() {
     let dir = tempfile::tempdir().unwrap();
-    let script = "schema = 1\n[[round]]\n[[round.turn]]\nfault = { status = 503 }\n[[round.turn]]\ntext = \"ok\"\n";
+    let script =
+        "schema = 1\n[[round]]\n[[round.turn]]\nfault = { status = 503 }\n[[round.turn]]\ntext = \"ok\"\n";
     let (ended, _) = play(dir.path(), script, Settings::default(), Vec::new(), None).await;
     assert!(!ended.unwrap_err().emitted_output);
     let script = Script::load(&dir.path().join("script.toml")).unwrap();
