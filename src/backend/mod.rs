@@ -11,8 +11,12 @@ use std::pin::Pin;
 
 use crate::event::Failure;
 
+<<<<<<< HEAD
 pub mod agent;
 mod check;
+=======
+pub mod chat;
+>>>>>>> chat
 mod link;
 pub mod registry;
 mod request;

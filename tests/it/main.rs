@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::allow_attributes, reason = "tests")]
 #![allow(missing_docs, reason = "tests")]
 
+mod chat;
 mod process;
 mod profile_errors;
+mod support;

@@ -1,0 +1,43 @@
+//! The raw transcript: what was said and done, line by line, for people.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::backend::{Gone, Link, Report};
+use crate::event::{Failure, FaultClass, FaultScope};
+
+/// An open transcript.
+#[derive(Debug)]
+pub(super) struct Transcript {
+    file: File,
+    bytes: u64,
+}
+
+impl Transcript {
+    /// Opens the transcript for appending.
+    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+        let opened = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
+            let file = File::options().append(true).create(true).open(path)?;
+            let bytes = file.metadata()?.len();
+            Ok(Self { file, bytes })
+        });
+        opened.map_err(|error| Failure {
+            scope: FaultScope::Local,
+            ..Failure::ours(FaultClass::Unknown, format!("transcript `{}`: {error}", path.display()))
+        })
+    }
+
+    /// Appends a headed block and says how long the transcript is by now.
+    pub(super) async fn block(&mut self, head: &str, body: &str, link: &Link) -> Result<(), Gone> {
+        let mut text = format!("## {head}\n{body}");
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        // The journal has all that a resume needs; a full disk shows there, and with a better message.
+        if self.file.write_all(text.as_bytes()).is_ok() {
+            self.bytes += text.len() as u64;
+        }
+        link.tell(Report::Transcript(self.bytes)).await
+    }
+}

@@ -1,0 +1,390 @@
+//! The loop: ask the model, run the tools that it calls, until a turn calls none.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Settings;
+use super::tools::{ToolAnswer, Toolbox, about};
+use super::transcript::Transcript;
+use crate::backend::{Answer, Gone, Link, Replayed, Report, Request};
+use crate::event::{
+    AttemptAccepted, Failure, FaultClass, PromptPart, ToolCalled, ToolId, TurnNumber, Usage, UsageSource,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// What a model is asked: the messages so far, and the tools, as the wire has them.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    /// Messages, oldest first.
+    pub(super) messages: Vec<Value>,
+    /// Tools.
+    pub(super) tools: Value,
+    /// The turn that is asked for.
+    pub(super) turn: TurnNumber,
+}
+
+/// A call of a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Call {
+    /// Its id; unique in the turn.
+    pub(super) id: String,
+    /// The tool.
+    pub(super) name: String,
+    /// JSON, if the model got it right.
+    pub(super) arguments: String,
+}
+
+/// A model's whole turn. This is also what is recorded, so that a resume need not ask again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Turn {
+    /// What it says.
+    #[serde(default)]
+    pub(super) text: String,
+    /// What it wants to have done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) tool_calls: Vec<Call>,
+    /// Why it stopped, in the provider's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stop_reason: Option<String>,
+    /// What it consumed. On record elsewhere.
+    #[serde(skip)]
+    pub(super) usage: Option<(Usage, UsageSource)>,
+}
+
+impl Turn {
+    /// The message as the next request repeats it.
+    fn message(&self) -> Value {
+        let content = if self.text.is_empty() && !self.tool_calls.is_empty() {
+            Value::Null
+        } else {
+            Value::from(self.text.as_str())
+        };
+        let mut message = json!({ "role": "assistant", "content": content });
+        if !self.tool_calls.is_empty() {
+            message["tool_calls"] = self
+                .tool_calls
+                .iter()
+                .map(|call| {
+                    json!({
+                        "id": call.id,
+                        "type": "function",
+                        "function": { "name": call.name, "arguments": call.arguments },
+                    })
+                })
+                .collect();
+        }
+        message
+    }
+
+    /// Ids are ours to repair: a call without one, or two with the same, could not be answered.
+    fn name_calls(&mut self, turn: TurnNumber) {
+        for index in 0..self.tool_calls.len() {
+            let (before, rest) = self.tool_calls.split_at_mut(index);
+            if let Some(call) = rest.first_mut()
+                && (call.id.is_empty() || before.iter().any(|other| other.id == call.id))
+            {
+                call.id = format!("call_{turn}_{index}");
+            }
+        }
+    }
+}
+
+/// How a model speaks while it is asked.
+#[derive(Debug)]
+pub(super) struct Voice {
+    link: Link,
+    emitted: bool,
+    accepted: bool,
+}
+
+impl Voice {
+    /// The model has taken the request.
+    pub(super) async fn accepted(&mut self, model: Option<String>) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.accepted, true) {
+            return Ok(());
+        }
+        let accepted = AttemptAccepted { session: None, model, agent: None };
+        self.link.tell(Report::Accepted(accepted)).await.map_err(gone)
+    }
+
+    /// Text as it streams.
+    pub(super) async fn text(&mut self, text: String) -> Result<(), Failure> {
+        self.emitted = true;
+        self.link.tell(Report::Text(text)).await.map_err(gone)
+    }
+
+    /// Content that is no text has come, such as a tool call.
+    pub(super) fn content(&mut self) {
+        self.emitted = true;
+    }
+
+    /// Whether content has come in this attempt.
+    pub(super) fn emitted(&self) -> bool {
+        self.emitted
+    }
+}
+
+/// The future of one turn.
+pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Result<Turn, Failure>> + Send + 'a>>;
+
+/// Something that can be asked for a turn. Dropping the future takes the question back.
+pub(super) trait Model: Send {
+    /// Asks.
+    fn turn<'a>(&'a mut self, conversation: &'a Conversation, voice: &'a mut Voice) -> Asking<'a>;
+}
+
+/// What happens to a tool that was called before an interruption and whose answer is not on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The model is told to look.
+    TellModel,
+    /// It runs again; what it had done already counts as done.
+    RunAgain,
+}
+
+const IN_DOUBT: &str =
+    "interrupted before its result was recorded; look at the workspace before repeating it";
+
+/// One attempt of a model with tools.
+#[derive(Debug)]
+pub(super) struct TurnLoop<M> {
+    pub(super) model: M,
+    pub(super) target: String,
+    pub(super) doubt: Doubt,
+    pub(super) settings: Settings,
+}
+
+impl<M: Model + 'static> TurnLoop<M> {
+    /// Runs the attempt to its one end.
+    pub(super) async fn run(self, request: Request, link: Link) -> Result<Answer, Failure> {
+        let transcript = Transcript::open(&request.transcript)?;
+        let voice = Voice { link: link.clone(), emitted: false, accepted: false };
+        let mut running = Running {
+            tools: Toolbox::new(
+                self.settings.tools.clone(),
+                request.workspace.clone(),
+                self.settings.shell.clone(),
+                self.settings.tool_timeout,
+            ),
+            replay: request.replay.clone().into(),
+            attempt: self,
+            transcript,
+            voice,
+            link,
+        };
+        let ended = running.turns(&request).await;
+        let noted = match &ended {
+            Ok(answer) => ("answer", answer.stop_reason.clone().unwrap_or_default()),
+            Err(failure) => ("failure", format!("{}: {}", failure.class, failure.evidence)),
+        };
+        // The attempt has ended the way it has ended, whether or not anybody still listens.
+        let _ = running.transcript.block(noted.0, &noted.1, &running.link).await;
+        ended.map_err(|failure| Failure {
+            emitted_output: failure.emitted_output || running.voice.emitted(),
+            ..failure
+        })
+    }
+}
+
+struct Running<M> {
+    attempt: TurnLoop<M>,
+    tools: Toolbox,
+    replay: VecDeque<Replayed>,
+    transcript: Transcript,
+    voice: Voice,
+    link: Link,
+}
+
+impl<M: Model> Running<M> {
+    async fn turns(&mut self, request: &Request) -> Result<Answer, Failure> {
+        let mut conversation =
+            Conversation { messages: Vec::new(), tools: self.tools.schema(), turn: TurnNumber(0) };
+        if let Some(system) = &request.system {
+            conversation.messages.push(json!({ "role": "system", "content": system }));
+        }
+        conversation.messages.push(json!({ "role": "user", "content": request.user }));
+        loop {
+            conversation.turn = conversation.turn.next();
+            if conversation.turn.0 > u64::from(self.attempt.settings.max_turns) {
+                let text = format!("no answer after {} turns", self.attempt.settings.max_turns);
+                return Err(Failure::ours(FaultClass::BudgetLimit, text));
+            }
+            let turn = match self.recorded_turn(conversation.turn)? {
+                Some(turn) => turn,
+                None => self.ask(request, &conversation).await?,
+            };
+            check(&turn)?;
+            if turn.tool_calls.is_empty() {
+                return answer(turn);
+            }
+            conversation.messages.push(turn.message());
+            for call in &turn.tool_calls {
+                let answer = self.call(call).await?;
+                conversation.messages.push(json!({
+                    "role": "tool",
+                    "tool_call_id": call.id,
+                    "content": answer.text,
+                }));
+            }
+        }
+    }
+
+    fn recorded_turn(&mut self, turn: TurnNumber) -> Result<Option<Turn>, Failure> {
+        while let Some(step) = self.replay.pop_front() {
+            if let Replayed::Turn(bytes) = step {
+                self.voice.emitted = true;
+                self.voice.accepted = true;
+                return serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+                    let text = format!("turn {turn} of the record cannot be read: {error}");
+                    Failure::ours(FaultClass::Unknown, text)
+                });
+            }
+            // An answer to no call of the turn before it: nothing to use it for.
+        }
+        Ok(None)
+    }
+
+    async fn ask(&mut self, request: &Request, conversation: &Conversation) -> Result<Turn, Failure> {
+        self.not_stopped()?;
+        if conversation.turn == TurnNumber(1) {
+            if let Some(system) = &request.system {
+                self.prompt(PromptPart::System, system.clone()).await?;
+            }
+            if conversation.tools.as_array().is_some_and(|tools| !tools.is_empty()) {
+                self.prompt(PromptPart::Tools, conversation.tools.to_string()).await?;
+            }
+            self.prompt(PromptPart::User, request.user.clone()).await?;
+        } else {
+            let messages = Value::from(conversation.messages.clone()).to_string();
+            self.prompt(PromptPart::Conversation, messages).await?;
+        }
+        let mut stop = self.link.clone();
+        let asked = tokio::select! {
+            // An answer that is complete already is an answer, also when the order to stop came with it.
+            biased;
+            asked = self.attempt.model.turn(conversation, &mut self.voice) => asked,
+            _ = stop.stopped(None) => Err(stopped()),
+        };
+        let mut turn = asked?;
+        turn.name_calls(conversation.turn);
+        let body = turn.tool_calls.iter().fold(turn.text.clone(), |body, call| {
+            let gap = if body.is_empty() || body.ends_with('\n') { "" } else { "\n" };
+            format!("{body}{gap}-> {} {}\n", call.name, call.arguments)
+        });
+        self.transcript
+            .block(&format!("turn {}", conversation.turn), &body, &self.link)
+            .await
+            .map_err(gone)?;
+        let message = serde_json::to_vec(&turn).map_err(|error| {
+            Failure::ours(FaultClass::Unknown, format!("the turn cannot be recorded: {error}"))
+        })?;
+        let report = Report::Turn {
+            turn: conversation.turn,
+            message: Some(message),
+            text: turn.text.clone(),
+            tool_calls: turn.tool_calls.len() as u64,
+            usage: turn.usage,
+        };
+        self.record(report).await?;
+        Ok(turn)
+    }
+
+    async fn call(&mut self, call: &Call) -> Result<ToolAnswer, Failure> {
+        let id = ToolId::new(call.id.clone());
+        let mut again = false;
+        match self.replay.front() {
+            Some(Replayed::Tool { id: recorded, ok, result }) if *recorded == id => {
+                let answer = ToolAnswer { ok: *ok, text: String::from_utf8_lossy(result).into_owned() };
+                self.replay.pop_front();
+                return Ok(answer);
+            }
+            Some(Replayed::InDoubt(recorded)) if *recorded == id => {
+                self.replay.pop_front();
+                again = true;
+            }
+            _ => {}
+        }
+        self.not_stopped()?;
+        if !again {
+            let called =
+                ToolCalled { id: id.clone(), name: call.name.clone(), about: about(&call.arguments) };
+            self.record(Report::ToolCalled(called)).await?;
+        }
+        let answer = if again && self.attempt.doubt == Doubt::TellModel {
+            ToolAnswer::error(IN_DOUBT)
+        } else {
+            self.tools.run(&call.name, &call.arguments, again, &self.link).await
+        };
+        self.transcript
+            .block(&format!("tool {} {}", call.name, call.id), &answer.text, &self.link)
+            .await
+            .map_err(gone)?;
+        // A command that was cut short by the order to stop has no result that a resume could use.
+        if call.name == "shell" {
+            self.not_stopped()?;
+        }
+        let returned = Report::ToolReturned {
+            id,
+            ok: answer.ok,
+            bytes: answer.text.len() as u64,
+            result: Some(answer.text.clone().into_bytes()),
+        };
+        self.record(returned).await?;
+        Ok(answer)
+    }
+
+    fn not_stopped(&self) -> Result<(), Failure> {
+        if self.link.stop_now().is_some() { Err(stopped()) } else { Ok(()) }
+    }
+
+    async fn prompt(&self, part: PromptPart, text: String) -> Result<(), Failure> {
+        self.record(Report::Prompt { target: self.attempt.target.clone(), part, text }).await
+    }
+
+    async fn record(&self, report: Report) -> Result<(), Failure> {
+        self.link.record(report).await.map_err(gone)
+    }
+}
+
+/// What a turn's stop reason means, tool calls or not: calls of a cut turn are cut as well.
+fn check(turn: &Turn) -> Result<(), Failure> {
+    let class = match turn.stop_reason.as_deref() {
+        Some("length" | "max_tokens") => FaultClass::OutputLimit,
+        Some("content_filter" | "refusal") => FaultClass::ContentPolicy,
+        None => FaultClass::Transport,
+        Some(_) => return Ok(()),
+    };
+    let reason = turn.stop_reason.as_deref().unwrap_or("no reason");
+    let failure = Failure::ours(class, format!("the model's turn ended with {reason}"));
+    Err(Failure { emitted_output: !turn.text.is_empty() || !turn.tool_calls.is_empty(), ..failure })
+}
+
+/// The end of an attempt: an explicit success with something in it, or a failure.
+fn answer(turn: Turn) -> Result<Answer, Failure> {
+    let emitted_output = !turn.text.is_empty();
+    let failed = |class, text| Err(Failure { emitted_output, ..Failure::ours(class, text) });
+    match turn.stop_reason.as_deref().unwrap_or_default() {
+        "stop" | "end_turn" if turn.text.trim().is_empty() => {
+            failed(FaultClass::NoPayload, "the model ended its turn without a text".to_owned())
+        }
+        "stop" | "end_turn" => Ok(Answer { text: turn.text, stop_reason: turn.stop_reason }),
+        "tool_calls" | "function_call" => {
+            failed(FaultClass::NoPayload, "the model stopped for tool calls and made none".to_owned())
+        }
+        other => failed(FaultClass::Unknown, format!("the model stopped with `{other}`")),
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::ours(FaultClass::UserAbort, "told to stop")
+}
+
+fn gone(gone: Gone) -> Failure {
+    Failure::ours(FaultClass::SelfAbort, gone.to_string())
+}
