@@ -1,0 +1,3 @@
+//! Everything that tests the whole house from outside, in one binary so that it links once.
+
+mod claude_captures;
