@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod chat;
+mod claude_captures;
 mod process;
 mod profile_errors;
 mod support;
