@@ -12,7 +12,7 @@ mod snapshot;
 #[cfg(test)]
 mod samples;
 
-pub use human::{Lines, Look, Narrator, Now, Progress, Verbosity};
+pub use human::{Lines, Look, Narrator, Now, Progress, Verbosity, clean};
 pub use jsonl::JsonLines;
 pub use page::{PageView, RunRow, RunState, page, runs_table};
 pub use snapshot::{select, snapshot};

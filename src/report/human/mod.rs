@@ -9,4 +9,4 @@ pub use lines::Lines;
 pub use narrate::{Narrator, Verbosity};
 pub(super) use narrate::{budget, checked, evidence};
 pub use progress::{Now, Progress};
-pub use style::Look;
+pub use style::{Look, clean};

@@ -68,7 +68,7 @@ pub(crate) enum Ink {
 }
 
 /// Foreign text on one line, without anything a terminal would obey.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let stripped = console::strip_ansi_codes(text);
     let mut clean = String::with_capacity(stripped.len());
     for c in stripped.chars() {
