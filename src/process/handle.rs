@@ -148,9 +148,10 @@ impl Guard {
         let (closed, done) = oneshot::channel();
         {
             let mut waiting = self.office.waiting();
-            if !waiting.gone {
-                waiting.closed = Some(closed);
+            if waiting.gone {
+                return Vec::new();
             }
+            waiting.closed = Some(closed);
         }
         self.office.order(&Order::Close, Vec::new());
         let strays = done.await.unwrap_or_default();

@@ -77,13 +77,18 @@ impl Keeper {
                 self.reap();
             }
             if ordered {
-                let open = self.line.read();
-                while let Ok(Some((order, fds))) = self.line.order() {
-                    if order == Order::Close {
-                        self.close();
-                        return Ok(());
+                let mut open = self.line.read();
+                loop {
+                    match self.line.order() {
+                        Ok(Some((Order::Close, _))) => open = false,
+                        Ok(Some((order, fds))) => self.obey(order, fds),
+                        Ok(None) => break,
+                        // Whoever talks nonsense is not provost, or not for long.
+                        Err(_) => {
+                            open = false;
+                            break;
+                        }
                     }
-                    self.obey(order, fds);
                 }
                 if !open {
                     self.close();
