@@ -74,6 +74,7 @@ impl Guard {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         ours.set_nonblocking(true).map_err(failed)?;
         let line = Arc::new(UnixStream::from_std(ours).map_err(failed)?);
+        #[expect(clippy::disallowed_methods, reason = "this room spawns, and the guard is its first child")]
         let process = Command::new(exe)
             .arg("guard")
             .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -149,6 +149,7 @@ impl Keeper {
     fn obey(&mut self, order: Order, fds: Vec<OwnedFd>) {
         match order {
             Order::Spawn { ticket, program, args, env, cwd } => {
+                #[expect(clippy::disallowed_methods, reason = "this is where children are spawned")]
                 let mut command = Command::new(program);
                 command.args(args).env_clear().envs(env).current_dir(cwd);
                 match self.spawn(ticket, command, fds) {
@@ -215,7 +216,7 @@ impl Keeper {
         let leaders: Vec<Leader> = self.wards.iter().map(Ward::leader).collect();
         let nonce = &self.nonce;
         let beings = everyone().unwrap_or_default();
-        Census::sort(beings, self.me.as_raw(), &leaders, &mut self.memory, |pid| marked(pid, nonce))
+        Census::sort(&beings, self.me.as_raw(), &leaders, &mut self.memory, |pid| marked(pid, nonce))
     }
 
     fn tend(&mut self, deaths: bool) {

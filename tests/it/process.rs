@@ -1,7 +1,7 @@
 //! Children that behave, children that do not, and what they leave behind.
+#![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
-use std::io::Read;
-use std::io::{PipeReader, Write};
+use std::io::{PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -76,7 +76,7 @@ fn does_a_polite_child_end_at_term_without_the_grace_being_waited_for() {
         let mut child = sh(&guard, "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done").await;
         line(&mut child.take_stdout().unwrap());
         let begin = Instant::now();
-        child.control().end(Duration::from_secs(60));
+        child.control().end(Duration::from_mins(1));
         let exit = child.wait().await;
         assert_eq!((exit.code, exit.signal), (Some(7), None));
         assert_eq!(exit.strays, []);
@@ -180,7 +180,7 @@ fn does_a_megabyte_for_a_child_that_never_reads_block_its_end() {
         let stdin = vec![b'x'; 1 << 20];
         let mut child = guard.spawn(Spec { stdin, ..spec("sleep", &["1000"]) }).await.unwrap();
         let begin = Instant::now();
-        child.control().end(Duration::from_secs(60));
+        child.control().end(Duration::from_mins(1));
         assert_eq!(child.wait().await.signal, Some(15));
         assert!(begin.elapsed() < PATIENCE);
     });
@@ -232,7 +232,7 @@ fn what_is_said_about_a_program_that_cannot_run() {
         let nowhere = Spec { cwd: PathBuf::from("/no/such/place"), ..spec("true", &[]) };
         match guard.spawn(nowhere).await.err() {
             Some(ProcessError::Spawn { source, .. }) => {
-                assert!(source.to_string().contains("/no/such/place"))
+                assert!(source.to_string().contains("/no/such/place"));
             }
             other => panic!("{other:?}"),
         }
@@ -436,5 +436,24 @@ fn are_many_children_at_once_all_heard() {
         for (code, mut child) in children {
             assert_eq!(child.wait().await.code, Some(code));
         }
+    });
+}
+
+#[test]
+fn does_a_child_that_forks_without_end_escape() {
+    run(async {
+        let guard = Guard::start(exe()).await.unwrap();
+        let script = "echo up; while :; do (setsid sh -c 'sleep 1000 & sleep 0.01; exec sleep 1000' &); done";
+        let mut child = sh(&guard, script).await;
+        line(&mut child.take_stdout().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        while child.control().workers().await.len() < 50 {
+            assert!(Instant::now() < deadline);
+        }
+        child.control().end(Duration::from_millis(10));
+        let exit = child.wait().await;
+        assert!(exit.strays.len() >= 50, "{}", exit.strays.len());
+        assert!(exit.strays.iter().all(|stray| !lives(stray.pid)));
+        assert_eq!(guard.close().await, []);
     });
 }
