@@ -66,7 +66,7 @@ pub(super) type Memory = HashMap<(i32, u64), Ticket>;
 impl Census {
     /// Sorts out `beings`. `marker` reads the ticket out of a process's environment.
     pub(super) fn sort(
-        beings: Vec<Being>,
+        beings: &[Being],
         root: i32,
         leaders: &[Leader],
         memory: &mut Memory,
@@ -74,7 +74,7 @@ impl Census {
     ) -> Self {
         let by_pid: HashMap<i32, &Being> = beings.iter().map(|being| (being.pid, being)).collect();
         let mut below = Vec::new();
-        for being in &beings {
+        for being in beings {
             let Some(line) = ancestry(being, root, &by_pid) else { continue };
             let owner = line
                 .iter()

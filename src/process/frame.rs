@@ -177,7 +177,9 @@ impl Frame for Order {
                 pen.u64(*ticket);
                 pen.os(program);
                 pen.u32(count(args.len()));
-                args.iter().for_each(|arg| pen.os(arg));
+                for arg in args {
+                    pen.os(arg);
+                }
                 pen.u32(count(env.len()));
                 for (name, value) in env {
                     pen.os(name);

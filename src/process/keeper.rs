@@ -77,13 +77,18 @@ impl Keeper {
                 self.reap();
             }
             if ordered {
-                let open = self.line.read();
-                while let Ok(Some((order, fds))) = self.line.order() {
-                    if order == Order::Close {
-                        self.close();
-                        return Ok(());
+                let mut open = self.line.read();
+                loop {
+                    match self.line.order() {
+                        Ok(Some((Order::Close, _))) => open = false,
+                        Ok(Some((order, fds))) => self.obey(order, fds),
+                        Ok(None) => break,
+                        // Whoever talks nonsense is not provost, or not for long.
+                        Err(_) => {
+                            open = false;
+                            break;
+                        }
                     }
-                    self.obey(order, fds);
                 }
                 if !open {
                     self.close();
@@ -144,6 +149,7 @@ impl Keeper {
     fn obey(&mut self, order: Order, fds: Vec<OwnedFd>) {
         match order {
             Order::Spawn { ticket, program, args, env, cwd } => {
+                #[expect(clippy::disallowed_methods, reason = "this is where children are spawned")]
                 let mut command = Command::new(program);
                 command.args(args).env_clear().envs(env).current_dir(cwd);
                 match self.spawn(ticket, command, fds) {
@@ -210,7 +216,7 @@ impl Keeper {
         let leaders: Vec<Leader> = self.wards.iter().map(Ward::leader).collect();
         let nonce = &self.nonce;
         let beings = everyone().unwrap_or_default();
-        Census::sort(beings, self.me.as_raw(), &leaders, &mut self.memory, |pid| marked(pid, nonce))
+        Census::sort(&beings, self.me.as_raw(), &leaders, &mut self.memory, |pid| marked(pid, nonce))
     }
 
     fn tend(&mut self, deaths: bool) {

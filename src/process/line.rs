@@ -72,7 +72,7 @@ impl Line {
 
     /// Reads what is there. `false`: the line is closed.
     pub(super) fn read(&mut self) -> bool {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         loop {
             match self.receive(&mut buffer) {
                 Ok(0) => return false,

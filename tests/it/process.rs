@@ -1,8 +1,8 @@
 //! Children that behave, children that do not, and what they leave behind.
+#![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
-use std::io::Read;
-use std::io::{PipeReader, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{PipeReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -76,7 +76,7 @@ fn does_a_polite_child_end_at_term_without_the_grace_being_waited_for() {
         let mut child = sh(&guard, "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done").await;
         line(&mut child.take_stdout().unwrap());
         let begin = Instant::now();
-        child.control().end(Duration::from_secs(60));
+        child.control().end(Duration::from_mins(1));
         let exit = child.wait().await;
         assert_eq!((exit.code, exit.signal), (Some(7), None));
         assert_eq!(exit.strays, []);
@@ -131,15 +131,23 @@ fn is_a_grandchild_in_a_session_of_its_own_found_and_killed() {
     });
 }
 
+/// Starts a daemon, in the way that daemons start, and exits once it runs: `$F` is how they tell each other.
+const LEAVES_A_DAEMON: &str =
+    "(setsid sh -c 'trap \"\" TERM; echo $$; : >\"$F\"; while :; do sleep 0.01; done' &)
+    while ! [ -e \"$F\" ]; do sleep 0.01; done; exit 0";
+
+fn leaves_a_daemon(flag: &Path) -> Spec {
+    let mut spec = spec("sh", &["-c", LEAVES_A_DAEMON]);
+    spec.env.push(("F".into(), flag.into()));
+    spec
+}
+
 #[test]
 fn is_a_daemon_left_after_a_clean_exit_killed_and_reported() {
     run(async {
+        let place = tempfile::tempdir().unwrap();
         let guard = Guard::start(exe()).await.unwrap();
-        let mut child = sh(
-            &guard,
-            "(setsid sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.01; done' &) ; read x; exit 0",
-        )
-        .await;
+        let mut child = guard.spawn(leaves_a_daemon(&place.path().join("flag"))).await.unwrap();
         let mut stdout = child.take_stdout().unwrap();
         let daemon = number(&mut stdout);
         let exit = child.wait().await;
@@ -172,7 +180,7 @@ fn does_a_megabyte_for_a_child_that_never_reads_block_its_end() {
         let stdin = vec![b'x'; 1 << 20];
         let mut child = guard.spawn(Spec { stdin, ..spec("sleep", &["1000"]) }).await.unwrap();
         let begin = Instant::now();
-        child.control().end(Duration::from_secs(60));
+        child.control().end(Duration::from_mins(1));
         assert_eq!(child.wait().await.signal, Some(15));
         assert!(begin.elapsed() < PATIENCE);
     });
@@ -224,7 +232,7 @@ fn what_is_said_about_a_program_that_cannot_run() {
         let nowhere = Spec { cwd: PathBuf::from("/no/such/place"), ..spec("true", &[]) };
         match guard.spawn(nowhere).await.err() {
             Some(ProcessError::Spawn { source, .. }) => {
-                assert!(source.to_string().contains("/no/such/place"))
+                assert!(source.to_string().contains("/no/such/place"));
             }
             other => panic!("{other:?}"),
         }
@@ -270,19 +278,15 @@ fn does_a_child_get_its_environment_and_arguments_and_nothing_else() {
 #[test]
 fn are_the_daemons_of_two_children_told_apart() {
     run(async {
+        let place = tempfile::tempdir().unwrap();
         let guard = Guard::start(exe()).await.unwrap();
-        let script = "(setsid sh -c 'echo $$; exec sleep 1000' &); read x; exit 0";
-        let stdin = b"".to_vec();
-        let mut lasting = guard
-            .spawn(spec("sh", &["-c", "(setsid sh -c 'echo $$; exec sleep 1000' &); sleep 1000"]))
-            .await
-            .unwrap();
+        let mut lasting = sh(&guard, "(setsid sh -c 'echo $$; exec sleep 1000' &); sleep 1000").await;
         let lasting_daemon = number(&mut lasting.take_stdout().unwrap());
-        let mut brief = guard.spawn(Spec { stdin, ..spec("sh", &["-c", script]) }).await.unwrap();
+        let mut brief = guard.spawn(leaves_a_daemon(&place.path().join("flag"))).await.unwrap();
         let brief_daemon = number(&mut brief.take_stdout().unwrap());
         let exit = brief.wait().await;
-        assert_eq!(pids(&exit), [brief_daemon]);
-        assert!(lives(lasting_daemon));
+        assert!(pids(&exit).contains(&brief_daemon) && !pids(&exit).contains(&lasting_daemon), "{exit:?}");
+        assert!(!lives(brief_daemon) && lives(lasting_daemon));
         let workers: Vec<u32> = lasting.control().workers().await.iter().map(|worker| worker.pid).collect();
         assert!(workers.contains(&lasting_daemon) && !workers.contains(&lasting.pid()), "{workers:?}");
         lasting.control().end(Duration::ZERO);
@@ -346,6 +350,38 @@ fn does_anything_survive_when_the_guard_loses_its_parent() {
     assert!(dies(child) && dies(grandchild));
 }
 
+/// The other half of the next test, which runs it in a process of its own and kills that.
+#[test]
+#[ignore = "runs until it is killed"]
+fn a_provost_to_be_killed() {
+    run(async {
+        let guard = Guard::start(exe()).await.unwrap();
+        let script = "trap '' TERM; echo $$; setsid sh -c 'echo $$; exec sleep 1000' & (setsid sh -c 'echo $$; exec sleep 1000' &); wait";
+        let mut child = sh(&guard, script).await;
+        let mut stdout = child.take_stdout().unwrap();
+        for _ in 0..3 {
+            println!("\npid {}", number(&mut stdout));
+        }
+        child.wait().await;
+    });
+}
+
+#[test]
+fn does_anything_survive_when_provost_is_killed() {
+    let mut provost = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "process::a_provost_to_be_killed", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(provost.stdout.take().unwrap()));
+    let pids: Vec<u32> =
+        lines.filter_map(|line| line.unwrap().strip_prefix("pid ")?.parse().ok()).take(3).collect();
+    assert!(pids.len() == 3 && pids.iter().all(|pid| lives(*pid)), "{pids:?}");
+    provost.kill().unwrap();
+    provost.wait().unwrap();
+    assert!(pids.into_iter().all(dies));
+}
+
 #[test]
 fn does_a_direct_child_survive_the_guard() {
     run(async {
@@ -385,7 +421,6 @@ fn does_a_guard_end_that_hears_nonsense_or_has_no_line() {
     let mut guard =
         Command::new(exe()).arg("guard").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
     (&ours).write_all(&[1, 0, 0, 0, 99]).unwrap();
-    nix::sys::socket::shutdown(ours.as_raw_fd(), nix::sys::socket::Shutdown::Write).unwrap();
     assert!(guard.wait().unwrap().success());
     assert!(!Command::new(exe()).arg("guard").stdin(Stdio::null()).status().unwrap().success());
 }
@@ -401,5 +436,24 @@ fn are_many_children_at_once_all_heard() {
         for (code, mut child) in children {
             assert_eq!(child.wait().await.code, Some(code));
         }
+    });
+}
+
+#[test]
+fn does_a_child_that_forks_without_end_escape() {
+    run(async {
+        let guard = Guard::start(exe()).await.unwrap();
+        let script = "echo up; while :; do (setsid sh -c 'sleep 1000 & sleep 0.01; exec sleep 1000' &); done";
+        let mut child = sh(&guard, script).await;
+        line(&mut child.take_stdout().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        while child.control().workers().await.len() < 50 {
+            assert!(Instant::now() < deadline);
+        }
+        child.control().end(Duration::from_millis(10));
+        let exit = child.wait().await;
+        assert!(exit.strays.len() >= 50, "{}", exit.strays.len());
+        assert!(exit.strays.iter().all(|stray| !lives(stray.pid)));
+        assert_eq!(guard.close().await, []);
     });
 }

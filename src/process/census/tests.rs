@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn being(pid: i32, ppid: i32, group: i32) -> Being {
-    Being { pid, ppid, group, start: 1, alive: true, name: format!("p{pid}") }
+fn being(pid: i32, parent: i32, group: i32) -> Being {
+    Being { pid, ppid: parent, group, start: 1, alive: true, name: format!("p{pid}") }
 }
 
 fn leader(ticket: Ticket, pid: i32, alive: bool) -> Leader {
@@ -43,7 +43,7 @@ fn whose_is_a_process_among_two_children() {
         being(99, 1, 99), // not below the guard
     ];
     let mut memory = Memory::new();
-    let census = Census::sort(beings, 5, &[a, b], &mut memory, |pid| (pid == 22).then_some(1));
+    let census = Census::sort(&beings, 5, &[a, b], &mut memory, |pid| (pid == 22).then_some(1));
     assert_eq!(pids(&census, a), [11, 22, 23]);
     assert_eq!(pids(&census, b), [21]);
     assert_eq!(census.living().count(), 7);
@@ -53,9 +53,9 @@ fn whose_is_a_process_among_two_children() {
 fn is_an_orphan_remembered_after_its_parents_have_gone() {
     let (a, b) = (leader(1, 10, true), leader(2, 20, true));
     let mut memory = Memory::new();
-    Census::sort(vec![being(10, 5, 10), being(11, 10, 11)], 5, &[a, b], &mut memory, |_| None);
+    Census::sort(&[being(10, 5, 10), being(11, 10, 11)], 5, &[a, b], &mut memory, |_| None);
     let gone = leader(1, 10, false);
-    let census = Census::sort(vec![being(11, 5, 11)], 5, &[gone, b], &mut memory, |_| None);
+    let census = Census::sort(&[being(11, 5, 11)], 5, &[gone, b], &mut memory, |_| None);
     assert_eq!(pids(&census, gone), [11]);
 }
 
@@ -63,7 +63,7 @@ fn is_an_orphan_remembered_after_its_parents_have_gone() {
 fn does_the_only_child_own_every_stranger() {
     let gone = leader(1, 10, false);
     let mut memory = Memory::new();
-    let census = Census::sort(vec![being(33, 5, 33)], 5, &[gone], &mut memory, |_| None);
+    let census = Census::sort(&[being(33, 5, 33)], 5, &[gone], &mut memory, |_| None);
     assert_eq!(pids(&census, gone), [33]);
     assert!(memory.is_empty(), "a guess is not remembered");
 }
@@ -71,7 +71,7 @@ fn does_the_only_child_own_every_stranger() {
 #[test]
 fn does_a_ring_of_parents_end() {
     let mut memory = Memory::new();
-    let census = Census::sort(vec![being(1, 2, 1), being(2, 1, 1)], 5, &[], &mut memory, |_| None);
+    let census = Census::sort(&[being(1, 2, 1), being(2, 1, 1)], 5, &[], &mut memory, |_| None);
     assert_eq!(census.living().count(), 0);
 }
 
