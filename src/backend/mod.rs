@@ -11,12 +11,9 @@ use std::pin::Pin;
 
 use crate::event::Failure;
 
-<<<<<<< HEAD
 pub mod agent;
-mod check;
-=======
 pub mod chat;
->>>>>>> chat
+mod check;
 mod link;
 pub mod registry;
 mod request;
@@ -44,4 +41,4 @@ pub trait Harness: Send + Sync {
     }
 }
 
-pub use crate::process::guard;
+pub use crate::process::{Guard, guard};

@@ -115,7 +115,7 @@ pub(crate) fn help(mut command: Command, args: &HelpArgs) -> Result<u8, CliError
     let Some(topic) = &args.topic else { return data(&command.render_long_help().to_string()) };
     match topic.as_str() {
         "exit-codes" => data(&exit::table()),
-        "harnesses" => data(&crate::profile::harness_table()),
+        "harnesses" => data(&crate::profile::capability_table()),
         verb => match command.find_subcommand_mut(verb) {
             Some(found) => data(&found.render_long_help().to_string()),
             None => Err(CliError::usage(format!("there is no help on `{verb}`"))

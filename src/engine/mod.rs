@@ -27,5 +27,5 @@ mod signal;
 pub use clock::Clock;
 pub use emit::{Sink, Veiling};
 pub use prompt::strip_front_matter;
-pub use run::{EngineError, Parts, Plan, Taken, run};
+pub use run::{EngineError, Parts, Plan, Taken, ceilings, run};
 pub use signal::Shutdown;

@@ -127,9 +127,9 @@ impl Run {
         }
         let retry = &self.plan.profile.retry;
         let policy = Policy { same_model: retry.same_model, wait: retry.wait.0 };
-        let jitter = jitter(self.plan.seed, attempt);
-        let tries = u32::try_from(attempt.0).unwrap_or(u32::MAX);
-        let Decision::RetrySame { after } = fault::decide(failure, tries, &policy, jitter) else { return Ok(None) };
+        let retries = u32::try_from(attempt.0.saturating_sub(1)).unwrap_or(u32::MAX);
+        let seed = self.plan.seed ^ attempt.0;
+        let Decision::RetrySame { after } = fault::decide(failure, retries, &policy, seed) else { return Ok(None) };
         let complete = self.wait(format!("{}: {}", failure.class, failure.evidence), after).await?;
         Ok(complete.then(|| attempt.next()))
     }
@@ -220,16 +220,4 @@ fn round_outcome(failure: &Failure) -> RoundOutcome {
         }
         _ => RoundOutcome::Failed,
     }
-}
-
-/// A number in 0..1 for the spread of retries, from the seed of the run.
-fn jitter(seed: u64, attempt: AttemptNumber) -> f64 {
-    // SplitMix64: one step is enough for a spread, and it is the same on every machine.
-    let mut z = seed.wrapping_add(attempt.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^= z >> 31;
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-    let fraction = (z >> 11) as f64 / (1u64 << 53) as f64;
-    fraction
 }

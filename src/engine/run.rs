@@ -154,7 +154,8 @@ pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEn
     }
 }
 
-fn ceilings(profile: &Profile) -> BudgetCeilings {
+/// The ceilings of a profile.
+pub fn ceilings(profile: &Profile) -> BudgetCeilings {
     BudgetCeilings {
         rounds: profile.budget.rounds,
         tokens: profile.budget.tokens,

@@ -263,11 +263,13 @@ impl Reader {
             }
             bytes += clear.len() as u64;
             let dialect = &mut self.dialect;
-            lines.push(&clear, |line| dialect.line(line, &mut signals));
+            lines.push(&clear, |line| dialect.line(line.bytes, &mut signals));
             if end {
-                lines.finish(|line| dialect.line(line, &mut signals));
+                lines.finish(|line| dialect.line(line.bytes, &mut signals));
+                dialect.end(&mut signals);
+            } else {
+                dialect.flush(&mut signals);
             }
-            dialect.flush(&mut signals);
             self.pass_on(&mut signals, bytes);
             if end {
                 return Reading { dialect: self.dialect, bytes, redacted, error };

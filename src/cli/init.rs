@@ -1,0 +1,116 @@
+//! `provost init`: a working profile for what is found on this machine.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::backend::registry::resolve;
+
+use super::context::Context;
+use super::data;
+use super::error::{CliError, environment};
+
+/// Arguments of `init`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Where to write it; never overwrites
+    #[arg(default_value = "provost.toml")]
+    file: PathBuf,
+    /// Print it instead
+    #[arg(long)]
+    print: bool,
+}
+
+/// An agent CLI that may be there: its program, and the `[agent]` table that drives it.
+const AGENTS: &[(&str, &str)] = &[
+    ("claude", "harness = \"claude\"\npermissions = \"accept-edits\"   # bypass | accept-edits | read-only\n"),
+    (
+        "codex",
+        "harness = \"command\"\ncommand = [\"codex\", \"exec\", \"--skip-git-repo-check\", \"--sandbox\", \"workspace-write\", \"-\"]\n\
+         inherit_env = [\"PATH\", \"HOME\", \"LANG\", \"TERM\", \"OPENAI_API_KEY\", \"CODEX_HOME\"]\n",
+    ),
+    (
+        "opencode",
+        "harness = \"command\"\ncommand = [\"opencode\", \"run\"]\n\
+         inherit_env = [\"PATH\", \"HOME\", \"LANG\", \"TERM\", \"ANTHROPIC_API_KEY\", \"OPENAI_API_KEY\"]\n",
+    ),
+    (
+        "gemini",
+        "harness = \"command\"\ncommand = [\"gemini\", \"--approval-mode\", \"auto_edit\"]\n\
+         inherit_env = [\"PATH\", \"HOME\", \"LANG\", \"TERM\", \"GEMINI_API_KEY\"]\n",
+    ),
+];
+
+/// Keys that may be there: the variable, the endpoint, and a model to begin with.
+const KEYS: &[(&str, &str, &str)] = &[
+    ("OPENAI_API_KEY", "https://api.openai.com/v1", "openai/gpt-5-mini"),
+    ("OPENROUTER_API_KEY", "https://openrouter.ai/api/v1", "openrouter/auto"),
+    ("GROQ_API_KEY", "https://api.groq.com/openai/v1", "groq/llama-3.3-70b-versatile"),
+];
+
+/// Checks that may make sense, by the file that says so.
+const CHECKS: &[(&str, &str)] = &[
+    ("Cargo.toml", "[\"cargo\", \"test\", \"-q\"]"),
+    ("package.json", "[\"npm\", \"test\", \"--silent\"]"),
+    ("go.mod", "[\"go\", \"test\", \"./...\"]"),
+    ("pyproject.toml", "[\"python3\", \"-m\", \"pytest\", \"-q\"]"),
+    ("Makefile", "[\"make\", \"test\"]"),
+];
+
+/// Writes a first profile.
+pub(crate) fn init(context: &Context, args: &InitArgs) -> Result<u8, CliError> {
+    let (profile, found) = profile(context);
+    if args.print {
+        return data(&profile);
+    }
+    let path = context.cwd.join(&args.file);
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
+    let mut file = file.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => CliError::usage(format!("{} is there already", path.display()))
+            .hint("name another file, or look at what would be written with `--print`"),
+        _ => CliError::unavailable(format!("cannot write {}: {error}", path.display())),
+    })?;
+    file.write_all(profile.as_bytes()).map_err(environment)?;
+    let shown = args.file.display();
+    super::say(&format!("wrote {shown} for {found}\nnext: provost run -p {shown} \"what to do\"\n"));
+    Ok(0)
+}
+
+fn profile(context: &Context) -> (String, String) {
+    let path = context.environment.get("PATH").map_or("", String::as_str);
+    let agent = AGENTS.iter().find(|(program, _)| resolve(program, path, &context.cwd).is_some());
+    let key = KEYS.iter().find(|(name, ..)| context.environment.get(*name).is_some_and(|value| !value.is_empty()));
+    let (table, endpoint, found) = match (agent, key) {
+        (Some((program, table)), _) => ((*table).to_owned(), String::new(), format!("`{program}`, found on your PATH")),
+        (None, Some((name, url, model))) => (
+            format!("harness = \"chat\"\nmodel = \"{model}\"\nendpoint = \"main\"\n"),
+            format!("\n[endpoints.main]\napi = \"openai\"\nbase_url = \"{url}\"\nkey_env = \"{name}\"   # the name of the variable; never the key\n"),
+            format!("the key in `{name}`"),
+        ),
+        (None, None) => (
+            "# Nothing was found: no agent CLI on your PATH and no key. This command only repeats its prompt;\n\
+             # put your own agent here.\n\
+             harness = \"command\"\ncommand = [\"cat\"]\n"
+                .to_owned(),
+            String::new(),
+            "a placeholder: no agent CLI and no key were found".to_owned(),
+        ),
+    };
+    let check = CHECKS.iter().find(|(file, _)| context.cwd.join(file).exists());
+    let check = match check {
+        Some((_, command)) => format!("[check]                      # done means checked: exit 0\ncommand = {command}\n"),
+        None => "# [check]                    # done means checked: exit 0\n# command = [\"make\", \"test\"]\n".to_owned(),
+    };
+    let text = format!(
+        "# A profile is the whole agent as data. All keys: `provost schema profile`, provost-run(1).\n\
+         schema = 1\nname = \"first\"\n\n[agent]                      # found: {found}\n{table}\n\
+         [prompt]\n# system = \"You fix failing tests.\"\n# files = [\"prompts/common.md\"]   # they precede the task\n\n\
+         {check}\n\
+         [budget]                     # ceilings of a whole run; absent means none\n\
+         rounds = 3                   # the check's output feeds the next round\n\
+         # usd = 5.0                  # with it, spend of unknown price stops the run\nwall = \"1h\"\n\n\
+         [round]                      # deadlines of one round\ntimeout = \"30m\"\nstall = \"10m\"\n{endpoint}"
+    );
+    (text, found)
+}
