@@ -1,7 +1,7 @@
 //! Secret values that provost knows, replaced before anything is written.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -145,7 +145,7 @@ fn spellings(value: &str) -> Vec<Vec<u8>> {
                 ascii.push(c);
             } else {
                 for unit in c.encode_utf16(&mut units) {
-                    ascii.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(ascii, "\\u{unit:04x}");
                 }
             }
         }
@@ -183,6 +183,15 @@ mod tests {
     fn the_longest_value_wins() {
         let secrets = secrets(&[("SHORT", "abcdef"), ("LONG", "abcdefgh")]);
         assert_eq!(secrets.redact_str("abcdefgh abcdefg").0, "[secret:LONG] [secret:SHORT]g");
+    }
+
+    #[test]
+    fn by_hand_finds_what_the_automaton_finds() {
+        let secrets = secrets(&[("SHORT", "abcabc"), ("LONG", "abcabcab"), ("OTHER", "bcabca")]);
+        let text = b"xabcabcabxbcabcabcabcabcab";
+        for from in 0..=text.len() {
+            assert_eq!(secrets.find(text, from), secrets.find_by_hand(text, from));
+        }
     }
 
     #[test]

@@ -21,19 +21,19 @@ const SHAPES: &[(&str, Rewrite)] = &[
     // A block that was cut before its end is as secret as a whole one.
     (r"-----BEGIN [A-Z0-9 ]+-----(?s:.*?)(?:-----END [A-Z0-9 ]+-----|\z)", |_| Some(MARK.to_owned())),
     (
-        r#"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?(?:goog-)?api-key|x-auth-token)(["']?\s*:\s*["']?)([^\s"'][^\r\n"']*)"#,
+        r#"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?(?:goog-)?api-key|x-auth-token)(["']?[ \t]*:[ \t]*["']?)([^\s"'][^\r\n"']*)"#,
         header,
     ),
-    (r"(?i)\b(bearer|basic|digest|negotiate)(\s+)([A-Za-z0-9._~+/-]{8,}=*)", scheme),
+    (r"(?i)\b(bearer|basic|digest|negotiate)([ \t]+)([A-Za-z0-9._~+/-]{8,}=*)", scheme),
     (r#"(?i)\b([a-z][a-z0-9+.-]*://)([^\s/?#"'<>]+)@"#, userinfo),
     (r#"([?&;])([A-Za-z0-9_.-]+)=([^&\s#"'<>]+)"#, query),
     (
-        r#"(^|[\s"'\[(,`])(--[A-Za-z0-9][A-Za-z0-9_-]*)(=|\s+|["'],\s*["'])("[^"]*"|'[^']*'|[^\s"'-][^\s"']*)"#,
+        r#"(^|[\s"'\[(,`])(--[A-Za-z0-9][A-Za-z0-9_-]*)(=|[ \t]+|["'],\s*["'])("[^"]*"|'[^']*'|[^\s"'-][^\s"']*)"#,
         flag,
     ),
-    (r#"(^|[\s"'\[(,`])(-u)(\s*|["'],\s*["'])(["']?)([^\s:"'/]+):([^\s"']+)"#, user_pass),
+    (r#"(^|[\s"'\[(,`])(-u)([ \t]*|["'],\s*["'])(["']?)([^\s:"'/]+):([^\s"']+)"#, user_pass),
     (
-        r#"\b([A-Za-z_][A-Za-z0-9_.-]*)(\\?["']?)(\s*[=:]\s*)("[^"]*"|'[^']*'|\\"[^"]*\\"|[^\s"',;&)\]}=>][^\s"',;&)\]}]*)"#,
+        r#"\b([A-Za-z_][A-Za-z0-9_.-]*)(\\?["']?)([ \t]*[=:][ \t]*)("[^"]*"|'[^']*'|\\"[^"]*\\"|[^\s"',;&)\]}=>][^\s"',;&)\]}]*)"#,
         assignment,
     ),
     (r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?", |_| Some(MARK.to_owned())),
@@ -137,7 +137,7 @@ fn scheme(found: &Captures<'_>) -> Option<String> {
     let value = part(found, 3);
     let odd = value.bytes().any(|b| b.is_ascii_digit() || b == b'=');
     let mixed = value.chars().skip(1).any(char::is_uppercase) && value.chars().any(char::is_lowercase);
-    if odd || (mixed && value.len() % 4 == 0) { without(found, 3) } else { None }
+    if odd || (mixed && value.len().is_multiple_of(4)) { without(found, 3) } else { None }
 }
 
 fn userinfo(found: &Captures<'_>) -> Option<String> {

@@ -39,13 +39,12 @@ impl Reader {
         let file = File::open(&path).map_err(io_error("open", &path))?;
         let mut input = BufReader::with_capacity(BUFFER, file);
         let mut line = Vec::new();
-        let header = match line::read_line(&mut input, &mut line).map_err(io_error("read", &path))? {
-            Got::Line => Header::parse(&line, &path)?,
-            _ => {
-                let reason = "the header is missing or torn".to_owned();
-                return Err(JournalError::BadLine { path, line: 1, reason });
-            }
-        };
+        let got = line::read_line(&mut input, &mut line).map_err(io_error("read", &path))?;
+        if got != Got::Line {
+            let reason = "the header is missing or torn".to_owned();
+            return Err(JournalError::BadLine { path, line: 1, reason });
+        }
+        let header = Header::parse(&line, &path)?;
         let offset = line.len() as u64 + 1;
         Ok(Self {
             input,
@@ -150,7 +149,7 @@ impl Iterator for Reader {
             Got::Line => {
                 self.number += 1;
                 self.offset += self.line_bytes();
-                match line::parse(&self.line) {
+                match line::parse(&mut self.line) {
                     Ok(event) => {
                         let expected = self.expected.replace(event.seq.0.saturating_add(1));
                         match expected.filter(|expected| *expected != event.seq.0) {

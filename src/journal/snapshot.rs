@@ -68,7 +68,7 @@ fn fold(dir: &RunDir, snapshot: &mut Snapshot) -> Result<(), JournalError> {
         reader.skip_to(&checkpoint)?;
         snapshot.tally = checkpoint.tally;
     }
-    while let Some(event) = reader.next() {
+    for event in reader.by_ref() {
         match event {
             Ok(event) => snapshot.tally.apply(&event),
             Err(error @ JournalError::Io { .. }) => return Err(error),

@@ -104,6 +104,11 @@ impl Writer {
         Ok((writer, Recovered { tally, cut_bytes }))
     }
 
+    /// The directory of the run.
+    pub fn dir(&self) -> &RunDir {
+        &self.dir
+    }
+
     /// What is known of the run.
     pub fn tally(&self) -> &Tally {
         &self.tally
