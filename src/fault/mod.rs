@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::event::{Failure, FaultClass, FaultScope};
 
+mod phrases;
 mod policy;
 mod read;
 mod table;
@@ -86,7 +87,10 @@ impl<'a> Facts<'a> {
 pub fn classify(facts: &Facts<'_>) -> Failure {
     let words = read::normal(read::head(facts.text, READ_BYTES));
     // A status or a wait that is only said in words counts like one from the wire; the wire wins.
-    let status = facts.status.or_else(|| read::status(&words));
+    let status = facts.status.or_else(|| read::status(&words)).filter(|status| {
+        // Any command may print of its own errands; that a page was not found says nothing about a model.
+        facts.status.is_some() || facts.origin != Origin::Command || matches!(status, 429 | 500..)
+    });
     let retry_after =
         facts.retry_after.filter(|wait| wait.is_finite() && *wait >= 0.0).or_else(|| read::wait(&words));
     let seen = table::Seen { facts, words: &words, status, retry_after };

@@ -42,19 +42,17 @@ pub fn decide(failure: &Failure, tries: u32, policy: &Policy, seed: u64) -> Deci
     if failure.emitted_output || tries >= tries_allowed {
         return Decision::GiveUp;
     }
-    match failure.retry_after {
-        Some(wait) => match Duration::try_from_secs_f64(wait) {
-            // A little later than asked, so that many callers do not come back in one instant.
-            Ok(wait) if wait <= policy.wait => {
-                let spread = (wait / 10).min(Duration::from_secs(1));
-                Decision::RetrySame { after: wait.saturating_add(spread.mul_f64(fraction(seed))) }
-            }
-            _ => Decision::GiveUp,
-        },
-        None => {
-            let ceiling = Duration::from_secs(1).saturating_mul(1_u32 << tries.min(10)).min(BACKOFF_CAP);
-            Decision::RetrySame { after: ceiling.mul_f64(fraction(seed)) }
+    let Some(wait) = failure.retry_after else {
+        let ceiling = Duration::from_secs(1).saturating_mul(1_u32 << tries.min(10)).min(BACKOFF_CAP);
+        return Decision::RetrySame { after: ceiling.mul_f64(fraction(seed)) };
+    };
+    match Duration::try_from_secs_f64(wait) {
+        // A little later than asked, so that many callers do not come back in one instant.
+        Ok(wait) if wait <= policy.wait => {
+            let spread = (wait / 10).min(Duration::from_secs(1));
+            Decision::RetrySame { after: wait.saturating_add(spread.mul_f64(fraction(seed))) }
         }
+        _ => Decision::GiveUp,
     }
 }
 

@@ -41,7 +41,12 @@ pub(super) fn status(words: &str) -> Option<u16> {
         "[",
     ];
     BEFORE.iter().find_map(|before| {
-        let rest = &words[words.find(before)? + before.len()..];
+        let at = words.find(before)?;
+        // `[503] queue is full` begins with a status; a bracket further on may hold anything.
+        if *before == "[" && at > 0 {
+            return None;
+        }
+        let rest = &words[at + before.len()..];
         let digits = rest.get(..3)?;
         // `[503]` is a status, `[503 rows]` is not; a fourth digit is never one.
         let after = rest.as_bytes().get(3);

@@ -5,6 +5,9 @@
 //! after; an agent's generic label comes after those, since it calls a refused connection a server error; how a process
 //! ended says the least.
 
+use std::fmt;
+
+use super::phrases::{CONTEXT, MODEL, QUOTA, QUOTA_CODES, TRANSPORT};
 use super::read::says;
 use super::{Facts, Origin};
 use crate::event::{FaultClass, FaultScope};
@@ -89,6 +92,32 @@ impl Test {
             Self::AnySignal => facts.signal.is_some(),
             Self::Exit(list) => facts.exit_code.is_some_and(|code| list.contains(&code)),
             Self::ExitFailed => facts.exit_code.is_some_and(|code| code != 0),
+        }
+    }
+}
+
+/// A condition as `provost-faults(7)` says it.
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn list(items: &[impl fmt::Display]) -> String {
+            items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
+        match self {
+            Self::Terminal(reasons) => write!(f, "the agent ended with {}", list(reasons)),
+            Self::Word(words) => write!(f, "code, type or label {}", list(words)),
+            Self::Status(statuses) => write!(f, "status {}", list(statuses)),
+            Self::StatusIn(low, high) => write!(f, "status {low} to {high}"),
+            Self::StatusNot(status) => write!(f, "status not {status}"),
+            Self::Says(phrases) => {
+                let quoted: Vec<String> = phrases.iter().map(|phrase| format!("\"{phrase}\"")).collect();
+                write!(f, "the text says {}", list(&quoted))
+            }
+            Self::WaitOver(seconds) => write!(f, "asked to wait more than {seconds} s"),
+            Self::ResetKnown => f.write_str("the time of the reset is known"),
+            Self::Signal(signals) => write!(f, "ended by signal {}", list(signals)),
+            Self::AnySignal => f.write_str("ended by a signal"),
+            Self::Exit(codes) => write!(f, "exited with {} and no result", list(codes)),
+            Self::ExitFailed => f.write_str("exited with another code than 0 and no result"),
         }
     }
 }
@@ -349,116 +378,4 @@ const RULES: &[Rule] = &[
     rule("exit.signal", C::AgentCrash, S::Local, &[AnySignal]),
     rule("exit.code", C::AgentCrash, S::Local, &[ExitFailed]),
     rule("exit.silent", C::Transport, S::Provider, &[Exit(&[0])]),
-];
-
-const QUOTA_CODES: &[&str] = &[
-    "insufficient_quota",
-    "insufficientquota",
-    "insufficientquotaerror",
-    "credit_balance_exhausted",
-    "billing_hard_limit_reached",
-    "billing_error",
-    "billingerror",
-    "quota_exceeded",
-    "quotaexceeded",
-    "quotaexceedederror",
-    "terminal_quota_exhausted",
-    "usage_limit_reached",
-    "usage_not_included",
-    "enforced_spend_limit_reached",
-    "five_hour",
-    "seven_day",
-    "overage",
-];
-
-const QUOTA: &[&str] = &[
-    "credit balance is too low",
-    "exceeded your current quota",
-    "exceeded its quota",
-    "quota exceeded",
-    "quota exhausted",
-    "exhausted your capacity",
-    "exhausted your daily quota",
-    "out of credits",
-    "payment required",
-    "insufficient_quota",
-    "insufficient balance",
-    "billing hard limit",
-    "usage limits",
-    "usage limit",
-    "usage quota",
-    "usage exceeded",
-    "you've hit your…limit",
-    "weekly/monthly limit",
-    "weekly limit",
-    "monthly limit",
-    "limit exhausted",
-    "account in arrears",
-    "预扣费额度失败",
-    "使用上限",
-    "额度不足",
-    "余额不足",
-    "已耗尽",
-    "达到…限制",
-];
-
-const CONTEXT: &[&str] = &[
-    "prompt is too long",
-    "input is too long for requested model",
-    "exceeds the context window",
-    "input token count…exceeds",
-    "maximum prompt length is",
-    "reduce the length of the messages",
-    "maximum context length is",
-    "exceeds the limit of",
-    "exceeds the available context size",
-    "greater than the context length",
-    "context window exceeds limit",
-    "exceeded model token limit",
-    "context_length_exceeded",
-    "model_context_window_exceeded",
-    "request entity too large",
-    "context length is only",
-    "input length…exceeds…context length",
-    "ran out of room in the model's context window",
-];
-
-const MODEL: &[&str] = &[
-    "issue with the selected model",
-    "model not found",
-    "model_not_found",
-    "model_not_supported",
-    "does not exist or you do not have access",
-    "no endpoints found",
-    "model…is not supported",
-    "model…is not found",
-];
-
-const TRANSPORT: &[&str] = &[
-    "econnrefused",
-    "econnreset",
-    "enotfound",
-    "eai_again",
-    "etimedout",
-    "epipe",
-    "streamtruncated",
-    "connection refused",
-    "connection reset",
-    "connection dropped",
-    "connection error",
-    "connection to the api was lost",
-    "connection closed",
-    "stream closed before",
-    "stream disconnected",
-    "stream ended",
-    "unexpected eof",
-    "unexpected end of",
-    "json parse error",
-    "request timed out",
-    "timed out",
-    "socket hang up",
-    "dns error",
-    "certificate",
-    "error sending request",
-    "broken pipe",
 ];

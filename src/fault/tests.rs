@@ -182,6 +182,9 @@ fn rows_have_ids_of_their_own() {
     let all = ids.len();
     ids.dedup();
     assert_eq!(all, ids.len());
+    for test in rules().iter().flat_map(|rule| rule.tests) {
+        assert!(!test.to_string().is_empty());
+    }
     assert!(rules().iter().all(|rule| !rule.tests.is_empty()));
 }
 
@@ -199,7 +202,12 @@ fn words_give_a_status_and_a_wait_that_the_wire_did_not() {
     assert_eq!((seen.status, seen.retry_after), (Some(429), Some(0.25)));
     let wire = classify(&Facts { retry_after: Some(2.0), ..said(400, "status code 503, retry after 9s") });
     assert_eq!((wire.status, wire.retry_after), (Some(400), Some(2.0)));
-    assert_eq!(classify(&said(0, "[503 rows]")).status, None);
+    for text in ["[503 rows]", "got [404] there", "status code 4041"] {
+        assert_eq!(classify(&said(0, text)).status, None, "{text}");
+    }
+    let command = |text| classify(&Facts::new(Origin::Command, text)).class;
+    assert_eq!(command("GET /favicon.ico: status code 404"), C::Unknown);
+    assert_eq!(command("status code 503"), C::Overloaded);
     assert_eq!(classify(&said(0, "try again in 4:12")).retry_after, Some(4.0));
     assert_eq!(classify(&Facts { retry_after: Some(f64::NAN), ..NONE }).retry_after, None);
 }
@@ -229,7 +237,7 @@ proptest! {
     #[test]
     fn a_wait_is_never_shorter_than_asked_nor_our_own_longer_than_its_cap(tries in 0_u32..40, seed in any::<u64>(), wait in prop::option::of(0.0..60.0_f64)) {
         let failure = Failure { retry_after: wait, ..Failure::ours(C::Overloaded, "x") };
-        let policy = Policy { same_model: 50, wait: Duration::from_secs(60) };
+        let policy = Policy { same_model: 50, wait: Duration::from_mins(1) };
         let Decision::RetrySame { after } = decide(&failure, tries, &policy, seed) else { panic!("gave up") };
         match wait {
             Some(wait) => prop_assert!(after >= Duration::from_secs_f64(wait) && after.as_secs_f64() <= wait + 1.001),
@@ -240,7 +248,7 @@ proptest! {
 
 #[test]
 fn a_retry_is_made_only_where_it_can_help() {
-    let policy = Policy { same_model: 2, wait: Duration::from_secs(60) };
+    let policy = Policy { same_model: 2, wait: Duration::from_mins(1) };
     let base = Failure::ours(C::RateLimited, "x");
     let rows: [(&str, Failure, u32, bool); 11] = [
         ("first", base.clone(), 0, true),

@@ -1,5 +1,6 @@
 //! Every captured run of Claude Code 2.1.328, replayed: what it was, what it cost, and that nothing depends on how the
 //! bytes arrive.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::path::PathBuf;
 

@@ -4,36 +4,25 @@
 //! `success` in every failure of the API; `total_cost_usd` includes earlier invocations of a resumed session; an API
 //! failure is also printed as a message of the assistant.
 
-use std::borrow::Cow;
-use std::sync::LazyLock;
-
 use jiff::Timestamp;
-use memchr::memmem::Finder;
 use serde_json::Value;
 
-use super::dialect::{Dialect, ExitFacts, Signal, Tail, last};
+use super::dialect::{Dialect, ExitFacts, Signal, Tail};
 use crate::backend::{Answer, Report};
 use crate::event::{
     AttemptAccepted, AttemptRetrying, Failure, FaultClass, SessionId, ToolCalled, ToolId, TurnNumber,
     UsageReported,
 };
-use crate::fault::{self, Facts, Origin};
 
+mod stream;
+mod verdict;
 mod wire;
 
+use stream::{STREAM, cut_tool_result};
 use wire::{Block, Delta, Line, Message, StreamLine, about, content_bytes};
 
 /// How much of a message that has not ended is kept.
 const PARTIAL_BYTES: usize = 64 * 1024;
-
-/// How the lines begin that make up nearly all of a transcript with partial messages.
-const STREAM: &[u8] = br#"{"type":"stream_event""#;
-const DELTA: &[u8] = br#"{"type":"stream_event","event":{"type":"content_block_delta""#;
-const START: &[u8] = br#"{"type":"stream_event","event":{"type":"message_start""#;
-
-static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""type":"text_delta","text":""#));
-static SIDE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""parent_tool_use_id":""#));
-static TOOL_USE_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""tool_use_id":""#));
 
 /// A message of the assistant, which comes as one line a content block.
 #[derive(Debug, Default)]
@@ -109,38 +98,10 @@ impl ClaudeDialect {
         }
     }
 
-    /// Takes a line of a streamed message without parsing it; false if it does not look as expected.
-    fn streamed(&mut self, line: &[u8]) -> bool {
-        if line.starts_with(DELTA) {
-            let Some(at) = TEXT.find(&line[..line.len().min(256)]) else {
-                // Thinking, or a tool's input; a text delta in an unexpected order of keys is left to the slow path.
-                return memchr::memmem::find(line, b"text_delta").is_none();
-            };
-            let text = &line[at + TEXT.needle().len()..];
-            let Some(end) = string_end(text) else { return false };
-            if SIDE.find(&text[end..]).is_none() {
-                self.delta(&unescaped(&text[..end]));
-            }
-        } else if line.starts_with(START) {
-            if SIDE.find(line).is_none() {
-                self.partial.clear();
-            }
-        } else {
-            // Blocks and messages that start and stop say nothing that the whole message does not say again, as long
-            // as the line has the shape we know.
-            return line.get(STREAM.len()..).is_some_and(|rest| rest.starts_with(br#","event":{"type":""#));
-        }
-        true
-    }
-
-    fn delta(&mut self, text: &str) {
-        self.emitted |= !text.is_empty();
-        self.partial.push(text);
-        self.fresh.push(text);
-    }
-
     fn end_turn(&mut self, out: &mut Vec<Signal>) {
         let Some(turn) = self.turn.take() else { return };
+        // Who watches sees the text before the message that it belongs to ends.
+        self.flush(out);
         self.turns = self.turns.next();
         if !turn.text.trim().is_empty() {
             self.last_text.clone_from(&turn.text);
@@ -302,73 +263,6 @@ impl ClaudeDialect {
         });
         out.push(Signal::Report(Report::ResultSeen));
     }
-
-    fn retry_failure(&self) -> Failure {
-        let (status, label) = self.retry.clone().unwrap_or_default();
-        let said = status.map_or_else(
-            || label.clone(),
-            |status| format!("{label} (HTTP status {status}), retrying by itself"),
-        );
-        fault::classify(&Facts {
-            status,
-            label: Some(&label),
-            emitted_output: self.emitted,
-            ..self.facts(&said)
-        })
-    }
-
-    /// Facts with what an earlier `rate_limit_event` said.
-    fn facts<'a>(&'a self, text: &'a str) -> Facts<'a> {
-        let (reset_at, which) =
-            self.limit.as_ref().map_or((None, None), |(at, which)| (*at, which.as_deref()));
-        Facts { code: which, reset_at, emitted_output: self.emitted, ..Facts::new(Origin::Claude, text) }
-    }
-
-    fn ended_badly(&self, ended: &Ended) -> Failure {
-        let error = self.api_error.as_ref();
-        let text =
-            [ended.text.as_deref(), Some(ended.errors.as_str()), error.map(|error| error.text.as_str())]
-                .into_iter()
-                .flatten()
-                .find(|text| !text.trim().is_empty())
-                .unwrap_or_default();
-        let mut facts = self.facts(text);
-        // The refusal of a model is known by its stop reason only.
-        let stop = ended
-            .stop_reason
-            .as_deref()
-            .filter(|stop| matches!(*stop, "refusal" | "model_context_window_exceeded"));
-        let code = ended.code.as_deref().or(error.and_then(|error| error.code.as_deref())).or(stop);
-        facts.code = code.or(facts.code);
-        facts.status = ended.status;
-        facts.kind = ended.kind.as_deref();
-        facts.label = error.and_then(|error| error.label.as_deref());
-        facts.terminal = ended.terminal.as_deref();
-        fault::classify(&facts)
-    }
-
-    fn ended_without_result(&self, exit: ExitFacts, stderr_tail: &str) -> Failure {
-        if let Some(fatal) = &self.fatal {
-            return fatal.clone();
-        }
-        // The first specific thing that was said stays the reason; how the process went is only the last resort.
-        if let Some(error) = &self.api_error {
-            return fault::classify(&Facts {
-                label: error.label.as_deref(),
-                exit_code: exit.code,
-                signal: exit.signal,
-                ..self.facts(&error.text)
-            });
-        }
-        if self.retry.is_some() {
-            return self.retry_failure();
-        }
-        fault::classify(&Facts {
-            exit_code: exit.code,
-            signal: exit.signal,
-            ..self.facts(last(stderr_tail.trim(), fault::EVIDENCE_BYTES))
-        })
-    }
 }
 
 impl Dialect for ClaudeDialect {
@@ -447,42 +341,6 @@ impl Dialect for ClaudeDialect {
         }
         Ok(Answer { text, stop_reason: ended.stop_reason })
     }
-}
-
-/// Where a JSON string ends, given what follows its opening quote.
-fn string_end(text: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let at = from + memchr::memchr2(b'"', b'\\', &text[from..])?;
-        if text[at] == b'"' {
-            return Some(at);
-        }
-        // What a backslash escapes is never an end.
-        from = at + 2;
-        if from > text.len() {
-            return None;
-        }
-    }
-}
-
-/// The text of a JSON string's inside. Nearly always the very bytes.
-fn unescaped(inside: &[u8]) -> Cow<'_, str> {
-    if memchr::memchr(b'\\', inside).is_none() {
-        return String::from_utf8_lossy(inside);
-    }
-    let quoted = format!("\"{}\"", String::from_utf8_lossy(inside));
-    serde_json::from_str::<String>(&quoted).map_or_else(|_| String::from_utf8_lossy(inside), Cow::Owned)
-}
-
-fn cut_tool_result(line: &[u8]) -> Option<Signal> {
-    let id = &line[TOOL_USE_ID.find(line)? + TOOL_USE_ID.needle().len()..];
-    let id = str::from_utf8(&id[..string_end(id)?]).ok()?;
-    Some(Signal::Report(Report::ToolReturned {
-        id: ToolId::new(id),
-        ok: true,
-        bytes: u64::try_from(line.len()).unwrap_or(u64::MAX),
-        result: None,
-    }))
 }
 
 #[cfg(test)]

@@ -38,9 +38,7 @@ pub trait Dialect: Send {
     }
 
     /// The text that had come of a message that did not end, bounded to its last part.
-    fn partial(&self) -> &str {
-        ""
-    }
+    fn partial(&self) -> &str;
 
     /// The one verdict on the attempt.
     ///
