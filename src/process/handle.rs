@@ -22,7 +22,7 @@ use super::{Exit, ProcessError, Spec, Stray};
 type Parcel = (Vec<u8>, Vec<OwnedFd>);
 
 /// Who waits for which word. Dropping a sender tells its waiter that the guard has gone.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Waiting {
     last: u64,
     ready: Option<oneshot::Sender<()>>,
@@ -34,7 +34,7 @@ struct Waiting {
 }
 
 /// What all handles share.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Office {
     waiting: Arc<Mutex<Waiting>>,
     orders: mpsc::UnboundedSender<Parcel>,
@@ -57,7 +57,7 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 
 /// The guard process of a run. When the last of its handles is dropped, those of its children included, it kills all
 /// that is left and ends.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Guard {
     office: Office,
     reader: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -265,6 +265,7 @@ impl Waiting {
 }
 
 /// A running program. Dropping it kills the program and all that it has started.
+#[derive(Debug)]
 pub struct Child {
     pid: u32,
     control: Control,
@@ -320,7 +321,7 @@ impl Drop for Child {
 }
 
 /// What ends a child.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Control {
     ticket: Ticket,
     office: Office,

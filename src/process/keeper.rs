@@ -26,10 +26,11 @@ use super::ward::{KILL_AGAIN, Ward, identity};
 
 /// The body of the guard process: serves its parent until the line between them closes, then ends everything below it.
 pub fn guard() -> ExitCode {
-    match Keeper::new().and_then(|mut keeper| keeper.serve()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    let Ok(mut keeper) = Keeper::new() else { return ExitCode::FAILURE };
+    let served = keeper.serve();
+    // However the service ended, nothing is left behind.
+    keeper.close();
+    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 struct Keeper {
@@ -67,6 +68,7 @@ impl Keeper {
         Ok(Self { line, deaths, wards, memory, nonce, me: getpid(), childless: true })
     }
 
+    /// Until provost wants the end, or has come to its own.
     fn serve(&mut self) -> io::Result<()> {
         self.line.say(&Word::Ready);
         loop {
@@ -91,7 +93,6 @@ impl Keeper {
                     }
                 }
                 if !open {
-                    self.close();
                     return Ok(());
                 }
             }

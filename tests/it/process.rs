@@ -1,13 +1,13 @@
 //! Children that behave, children that do not, and what they leave behind.
 #![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
-use std::io::{PipeReader, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{PipeReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use provost::process::{Child, Exit, Guard, ProcessError, Spec};
+
+mod guard;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -15,7 +15,7 @@ fn exe() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_provost"))
 }
 
-fn run(test: impl Future<Output = ()>) {
+fn run(test: impl Future<Output = ()> + Send) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(3 * PATIENCE, test).await.expect("the test hangs") });
 }
@@ -295,150 +295,7 @@ fn are_the_daemons_of_two_children_told_apart() {
     });
 }
 
-#[test]
-fn does_a_dropped_child_live_on() {
-    run(async {
-        let guard = Guard::start(exe()).await.unwrap();
-        let mut child = sh(&guard, "setsid sh -c 'echo $$; exec sleep 1000' & wait").await;
-        let grandchild = number(&mut child.take_stdout().unwrap());
-        let leader = child.pid();
-        drop(child);
-        tokio::task::yield_now().await;
-        tokio::time::timeout(PATIENCE, async {
-            while lives(leader) || lives(grandchild) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        })
-        .await
-        .expect("both are killed");
-    });
-}
-
-#[test]
-fn does_close_leave_anything_running() {
-    run(async {
-        let guard = Guard::start(exe()).await.unwrap();
-        let mut child = sh(&guard, "trap '' TERM; setsid sh -c 'echo $$; exec sleep 1000' & wait").await;
-        let grandchild = number(&mut child.take_stdout().unwrap());
-        let other = guard.clone();
-        let strays = guard.close().await;
-        assert!(!lives(child.pid()) && !lives(grandchild));
-        assert!(strays.iter().any(|stray| stray.pid == grandchild), "{strays:?}");
-        assert_eq!(child.wait().await.signal, Some(9));
-        assert!(matches!(other.spawn(spec("true", &[])).await.err(), Some(ProcessError::GuardGone)));
-        assert_eq!(other.close().await, []);
-    });
-}
-
-#[test]
-fn does_anything_survive_when_the_guard_loses_its_parent() {
-    // The runtime is torn down with all its tasks, which is all that the guard sees of a provost that is killed.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (child, grandchild) = runtime.block_on(async {
-        let guard = Guard::start(exe()).await.unwrap();
-        let mut child =
-            sh(&guard, "trap '' TERM; setsid sh -c 'trap \"\" TERM HUP; echo $$; exec sleep 1000' & wait")
-                .await;
-        let grandchild = number(&mut child.take_stdout().unwrap());
-        let pid = child.pid();
-        std::mem::forget(child);
-        std::mem::forget(guard);
-        (pid, grandchild)
-    });
-    assert!(lives(child) && lives(grandchild));
-    drop(runtime);
-    assert!(dies(child) && dies(grandchild));
-}
-
 /// The other half of the next test, which runs it in a process of its own and kills that.
-#[test]
-#[ignore = "runs until it is killed"]
-fn a_provost_to_be_killed() {
-    run(async {
-        let guard = Guard::start(exe()).await.unwrap();
-        let script = "trap '' TERM; echo $$; setsid sh -c 'echo $$; exec sleep 1000' & (setsid sh -c 'echo $$; exec sleep 1000' &); wait";
-        let mut child = sh(&guard, script).await;
-        let mut stdout = child.take_stdout().unwrap();
-        for _ in 0..3 {
-            println!("\npid {}", number(&mut stdout));
-        }
-        child.wait().await;
-    });
-}
-
-#[test]
-fn does_anything_survive_when_provost_is_killed() {
-    let mut provost = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "process::a_provost_to_be_killed", "--ignored", "--nocapture"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(provost.stdout.take().unwrap()));
-    let pids: Vec<u32> =
-        lines.filter_map(|line| line.unwrap().strip_prefix("pid ")?.parse().ok()).take(3).collect();
-    assert!(pids.len() == 3 && pids.iter().all(|pid| lives(*pid)), "{pids:?}");
-    provost.kill().unwrap();
-    provost.wait().unwrap();
-    assert!(pids.into_iter().all(dies));
-}
-
-#[test]
-fn does_a_direct_child_survive_the_guard() {
-    run(async {
-        let guard = Guard::start(exe()).await.unwrap();
-        let mut child = sh(&guard, "cut -d' ' -f4 /proc/$$/stat; exec sleep 1000").await;
-        let keeper = number(&mut child.take_stdout().unwrap());
-        let name = std::fs::read_to_string(format!("/proc/{keeper}/comm")).unwrap();
-        assert_eq!(name.trim(), "provost-guard");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper.cast_signed()), nix::sys::signal::SIGKILL)
-            .unwrap();
-        assert!(dies(child.pid()));
-        assert_eq!(child.wait().await, Exit::default(), "nobody knows how it ended");
-        assert!(matches!(guard.spawn(spec("true", &[])).await.err(), Some(ProcessError::GuardGone)));
-    });
-}
-
-#[test]
-fn does_ctrl_c_reach_the_guard_and_does_a_child_inherit_its_deafness() {
-    run(async {
-        let guard = Guard::start(exe()).await.unwrap();
-        let mut child = sh(&guard, "cut -d' ' -f4 /proc/$$/stat; exec sleep 1000").await;
-        let keeper = nix::unistd::Pid::from_raw(number(&mut child.take_stdout().unwrap()).cast_signed());
-        for signal in [nix::sys::signal::SIGINT, nix::sys::signal::SIGTERM, nix::sys::signal::SIGHUP] {
-            nix::sys::signal::kill(keeper, signal).unwrap();
-            let mut next = sh(&guard, &format!("kill -{} $$", signal as i32)).await;
-            assert_eq!(next.wait().await.signal, Some(signal as i32));
-        }
-        child.control().end(Duration::ZERO);
-        assert_eq!(child.wait().await.signal, Some(9));
-        assert_eq!(guard.close().await, []);
-    });
-}
-
-#[test]
-fn does_a_guard_end_that_hears_nonsense_or_has_no_line() {
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-    let mut guard =
-        Command::new(exe()).arg("guard").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
-    (&ours).write_all(&[1, 0, 0, 0, 99]).unwrap();
-    assert!(guard.wait().unwrap().success());
-    assert!(!Command::new(exe()).arg("guard").stdin(Stdio::null()).status().unwrap().success());
-}
-
-#[test]
-fn are_many_children_at_once_all_heard() {
-    run(async {
-        let guard = Guard::start(exe()).await.unwrap();
-        let mut children = Vec::new();
-        for code in 0..40 {
-            children.push((code, sh(&guard, &format!("exit {code}")).await));
-        }
-        for (code, mut child) in children {
-            assert_eq!(child.wait().await.code, Some(code));
-        }
-    });
-}
-
 #[test]
 fn does_a_child_that_forks_without_end_escape() {
     run(async {
@@ -455,5 +312,34 @@ fn does_a_child_that_forks_without_end_escape() {
         assert!(exit.strays.len() >= 50, "{}", exit.strays.len());
         assert!(exit.strays.iter().all(|stray| !lives(stray.pid)));
         assert_eq!(guard.close().await, []);
+    });
+}
+
+#[test]
+fn does_a_stopped_child_heed_term() {
+    run(async {
+        let guard = Guard::start(exe()).await.unwrap();
+        let mut child =
+            sh(&guard, "trap 'exit 5' TERM; echo up; kill -STOP $$; while :; do sleep 0.01; done").await;
+        line(&mut child.take_stdout().unwrap());
+        child.control().end(Duration::from_mins(1));
+        assert_eq!(child.wait().await.code, Some(5));
+    });
+}
+
+#[test]
+fn is_the_grace_of_leftovers_theirs_after_a_polite_exit() {
+    run(async {
+        let guard = Guard::start(exe()).await.unwrap();
+        let script = "sh -c 'trap \"sleep 0.4; exit 0\" TERM; echo $$; while :; do sleep 0.01; done' & trap 'exit 0' TERM; wait";
+        let mut child = sh(&guard, script).await;
+        line(&mut child.take_stdout().unwrap());
+        child.control().end(Duration::from_mins(1));
+        let exit = child.wait().await;
+        assert_eq!(
+            (exit.code, exit.strays),
+            (Some(0), Vec::new()),
+            "it cleaned up for longer than 200 ms, unharmed"
+        );
     });
 }
