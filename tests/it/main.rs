@@ -5,5 +5,6 @@
 mod chat;
 mod claude_captures;
 mod process;
+mod process;
 mod profile_errors;
 mod support;
