@@ -16,12 +16,15 @@ use crate::support::http::{Response, Server, Step};
 
 const KEY: &str = "sk-never-to-be-seen";
 
+/// A turn's message and what it consumed.
+type Paid = (Vec<u8>, Option<(Usage, UsageSource)>);
+
 /// What an engine would see of an attempt.
 #[derive(Debug, Default)]
 struct Seen {
     prompts: Vec<(PromptPart, String)>,
     text: String,
-    turns: Vec<(Vec<u8>, Option<(Usage, UsageSource)>)>,
+    turns: Vec<Paid>,
     returned: Vec<(bool, String)>,
     model: Option<String>,
     /// How many requests the server had when a report came in.
@@ -240,6 +243,7 @@ async fn errors_of_the_provider_end_the_attempt() {
         Response::steps(vec![Step::Send("event: error\ndata: broken\n\n".to_owned())]),
         Response::stream(&[&finish("error")]),
         Response::json(503, "not json"),
+        Response::steps(vec![Step::Send("{\"error\":{\"message\":\"in disguise\"}}".to_owned())]),
     ] {
         let stage = Stage::new(vec![response]);
         let (ended, seen) = stage.attempt().await;

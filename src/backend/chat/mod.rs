@@ -53,7 +53,7 @@ impl Default for Settings {
         Self {
             tools: vec![Tool::Read, Tool::Write, Tool::Edit, Tool::List],
             max_turns: 50,
-            tool_timeout: Duration::from_secs(15 * 60),
+            tool_timeout: Duration::from_mins(15),
             shell: Arc::new(NoShell),
         }
     }

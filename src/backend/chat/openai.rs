@@ -16,10 +16,13 @@ use crate::event::{Failure, FaultClass};
 use crate::fault::{self, Facts, Origin};
 use crate::profile::element::Price;
 
-/// Bytes of an answer that is no stream.
+#[cfg(test)]
+mod tests;
+
+/// Bytes of one turn; a model that never ends must not fill our memory.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
-/// Bytes of a text that is kept as evidence.
-const EVIDENCE_LIMIT: usize = 2000;
+/// Bytes of an error; how much of it is kept as evidence is decided where it is classified.
+const ERROR_BODY_LIMIT: usize = 64 * 1024;
 /// How long the body of an error may take; its status is known by then.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(10);
 
@@ -57,7 +60,7 @@ pub struct ModelOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The URL is none.
-    #[error("endpoint `{0}` is not an http or https URL without credentials")]
+    #[error("endpoint `{0}` is not an http or https URL without credentials and query")]
     Url(String),
     /// The key has characters that a header cannot hold.
     #[error("the key of endpoint `{0}` has characters that cannot be sent")]
@@ -101,6 +104,8 @@ impl Openai {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty())
             .filter(|url| url.password().is_none() && url.host().is_some())
+            // A query would swallow the path, and some people put a key there.
+            .filter(|url| url.query().is_none() && url.fragment().is_none())
             .ok_or_else(|| SetupError::Url(without_credentials(base_url)))?;
         let mut headers = HeaderMap::new();
         if let Some(SecretKey(key)) = &key {
@@ -147,33 +152,26 @@ impl Openai {
         let wait = Wait::read(response.headers());
         if !status.is_success() {
             // A body that never ends does not make the status less true.
-            let bytes = tokio::time::timeout(ERROR_BODY_WAIT, read_body(&mut response, 64 * 1024))
-                .await
-                .ok()
-                .and_then(Result::ok)
-                .unwrap_or_default();
+            let mut bytes = Vec::new();
+            let body = read_body(&mut response, &mut bytes, ERROR_BODY_LIMIT);
+            let _ = tokio::time::timeout(ERROR_BODY_WAIT, body).await;
             let error = error_in(&bytes);
             return Err(self.classify(&error, Some(status.as_u16()), wait, voice.emitted()));
         }
-        let streams = response
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .is_none_or(|kind| !kind.to_ascii_lowercase().contains("json"));
         let mut assembly = Assembly::default();
-        if streams {
-            self.follow(&mut response, &mut assembly, wait, voice).await?;
-        } else {
-            let bytes = read_body(&mut response, BODY_LIMIT)
+        let first = response.chunk().await.map_err(|error| self.transport(&error, voice.emitted()))?;
+        let first = first.unwrap_or_default();
+        // Not every server streams, and not every one that does or does not says so in its header.
+        if matches!(first.trim_ascii_start().first(), Some(b'{' | b'[')) {
+            let mut bytes = first.to_vec();
+            read_body(&mut response, &mut bytes, BODY_LIMIT)
                 .await
                 .map_err(|error| self.transport(&error, voice.emitted()))?;
-            match serde_json::from_slice(&bytes) {
-                Ok(value) => self.take(&mut assembly, &value, wait, voice).await?,
-                Err(error) => {
-                    let text = format!("the answer is not JSON: {error}");
-                    return Err(transport(text, voice.emitted()));
-                }
-            }
+            let value = serde_json::from_slice(&bytes)
+                .map_err(|error| transport(format!("the answer is not JSON: {error}"), voice.emitted()))?;
+            self.take(&mut assembly, &value, wait, voice).await?;
+        } else {
+            self.follow(&mut response, &first, &mut assembly, wait, voice).await?;
         }
         match assembly.finished() {
             None => {
@@ -193,23 +191,16 @@ impl Openai {
     async fn follow(
         &self,
         response: &mut reqwest::Response,
+        first: &[u8],
         assembly: &mut Assembly,
         wait: Wait,
         voice: &mut Voice,
     ) -> Result<(), Failure> {
         let mut parser = sse::Parser::default();
         let mut events = Vec::new();
+        let too_large = |error: sse::TooLarge| transport(error.to_string(), true);
+        parser.feed(first, &mut events).map_err(too_large)?;
         loop {
-            let chunk = match response.chunk().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => return Ok(()),
-                // The terminal marker was here already; what is lost is no part of the answer.
-                Err(_) if assembly.finished().is_some() => return Ok(()),
-                Err(error) => return Err(self.transport(&error, voice.emitted())),
-            };
-            parser
-                .feed(&chunk, &mut events)
-                .map_err(|error| transport(error.to_string(), voice.emitted()))?;
             for event in events.drain(..) {
                 if event.data.trim() == "[DONE]" {
                     return Ok(());
@@ -226,6 +217,13 @@ impl Openai {
                     }
                 }
             }
+            match response.chunk().await {
+                Ok(Some(chunk)) => parser.feed(&chunk, &mut events).map_err(too_large)?,
+                Ok(None) => return Ok(()),
+                // The terminal marker was here already; what is lost is no part of the answer.
+                Err(_) if assembly.finished().is_some() => return Ok(()),
+                Err(error) => return Err(self.transport(&error, voice.emitted())),
+            }
         }
     }
 
@@ -236,15 +234,24 @@ impl Openai {
         wait: Wait,
         voice: &mut Voice,
     ) -> Result<(), Failure> {
-        match assembly.add(value, self.price.as_ref()) {
-            Piece::Error(error) => {
-                return Err(self.classify(&error, None, wait, voice.emitted()));
-            }
-            Piece::Call => voice.content(),
-            Piece::Text(text) if !text.is_empty() => voice.text(text).await?,
-            Piece::Text(_) => {}
+        let piece = assembly.add(value, self.price.as_ref());
+        if let Piece::Error(error) = &piece {
+            return Err(self.classify(error, None, wait, voice.emitted()));
         }
-        voice.accepted(assembly.model.clone()).await
+        if assembly.bytes() > BODY_LIMIT {
+            let text = format!("the turn is larger than {BODY_LIMIT} bytes");
+            return Err(Failure { emitted_output: true, ..Failure::ours(FaultClass::OutputLimit, text) });
+        }
+        voice.accepted(assembly.model.clone()).await?;
+        match piece {
+            Piece::Text(text) if !text.is_empty() => voice.text(text).await,
+            Piece::Call => {
+                voice.content();
+                voice.alive().await
+            }
+            Piece::Thought => voice.alive().await,
+            Piece::Text(_) | Piece::Error(_) => Ok(()),
+        }
     }
 
     fn classify(&self, error: &WireError, status: Option<u16>, wait: Wait, emitted_output: bool) -> Failure {
@@ -285,7 +292,7 @@ impl Openai {
             Some(SecretKey(key)) if !key.is_empty() => text.replace(key.as_str(), "[redacted]"),
             _ => text.to_owned(),
         };
-        text[..text.floor_char_boundary(EVIDENCE_LIMIT)].to_owned()
+        text[..text.floor_char_boundary(ERROR_BODY_LIMIT)].to_owned()
     }
 }
 
@@ -320,16 +327,17 @@ fn error_in(bytes: &[u8]) -> WireError {
     })
 }
 
-async fn read_body(response: &mut reqwest::Response, limit: usize) -> Result<Vec<u8>, reqwest::Error> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = limit - bytes.len();
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if bytes.len() == limit {
-            break;
-        }
+/// Reads until `bytes` holds `limit` bytes; the rest is nobody's.
+async fn read_body(
+    response: &mut reqwest::Response,
+    bytes: &mut Vec<u8>,
+    limit: usize,
+) -> Result<(), reqwest::Error> {
+    while bytes.len() < limit {
+        let Some(chunk) = response.chunk().await? else { break };
+        bytes.extend_from_slice(&chunk[..chunk.len().min(limit - bytes.len())]);
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// When to come back, as the headers say it.
@@ -373,55 +381,5 @@ fn without_credentials(url: &str) -> String {
         (Some(scheme), Some(at)) if scheme < at => format!("{}://{}", &url[..scheme], &url[at + 1..]),
         (None, Some(at)) => url[at + 1..].to_owned(),
         _ => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_key_is_shown_nowhere() {
-        let key = || Some(SecretKey::new("sk-very-secret"));
-        let new = |url| Openai::new(url, key(), "local/m", ModelOptions::default(), None);
-        let endpoint = new("http://127.0.0.1:1/v1").unwrap();
-        assert!(!format!("{endpoint:?}").contains("very-secret"));
-        assert_eq!(endpoint.clean("bad key sk-very-secret"), "bad key [redacted]");
-        assert_eq!(endpoint.model(), "m");
-        let error = new("http://user:sk-very-secret@host/v1").unwrap_err();
-        assert!(!error.to_string().contains("very-secret"), "{error}");
-        assert!(matches!(new("ftp://host"), Err(SetupError::Url(_))));
-        let newline =
-            Openai::new("http://h", Some(SecretKey::new("a\nb")), "m", ModelOptions::default(), None);
-        assert!(matches!(newline, Err(SetupError::Key(_))));
-    }
-
-    #[test]
-    fn a_wait_is_read_in_every_form() {
-        let wait = |name: &'static str, value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("date", HeaderValue::from_static("Sat, 21 Nov 2026 10:00:00 GMT"));
-            headers.insert(name, HeaderValue::from_str(value).unwrap());
-            Wait::read(&headers).seconds
-        };
-        assert_eq!(wait("retry-after", "7"), Some(7.0));
-        assert_eq!(wait("retry-after-ms", "250"), Some(0.25));
-        assert_eq!(wait("retry-after", "Sat, 21 Nov 2026 10:01:30 GMT"), Some(90.0));
-        assert_eq!(wait("retry-after", "Sat, 21 Nov 2026 09:00:00 GMT"), Some(0.0));
-        assert_eq!(wait("retry-after", "soon"), None);
-        assert_eq!(wait("retry-after", "-1"), None);
-        let mut headers = HeaderMap::new();
-        headers.insert("retry-after", HeaderValue::from_static("Sat, 21 Nov 2026 10:01:30 GMT"));
-        let until = "2026-11-21T10:01:30Z".parse().ok();
-        assert_eq!(Wait::read(&headers), Wait { seconds: None, until });
-    }
-
-    #[test]
-    fn loopback_is_told_apart() {
-        let loopback = |url: &str| is_loopback(&reqwest::Url::parse(url).unwrap());
-        assert!(loopback("http://localhost:1/"));
-        assert!(loopback("http://127.3.0.1/"));
-        assert!(loopback("http://[::1]:9/"));
-        assert!(!loopback("http://example.com/"));
     }
 }

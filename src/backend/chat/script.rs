@@ -359,7 +359,7 @@ impl Playing {
         let calls = step.tool.iter().enumerate();
         let tool_calls: Vec<Call> =
             calls.map(|(index, tool)| tool.call(format!("call_{turn}_{index}"))).collect();
-        let stop = if tool_calls.is_empty() { "stop" } else { "tool_calls" };
+        let reason = if tool_calls.is_empty() { "stop" } else { "tool_calls" };
         let usage = step.usage.map(|usage| {
             let usage = Usage {
                 input: usage.input,
@@ -370,7 +370,7 @@ impl Playing {
             };
             (usage, UsageSource::Script)
         });
-        let stop_reason = Some(step.stop_reason.unwrap_or_else(|| stop.to_owned()));
+        let stop_reason = Some(step.stop_reason.unwrap_or_else(|| reason.to_owned()));
         Ok(Turn { text: step.text, tool_calls, stop_reason, usage })
     }
 }

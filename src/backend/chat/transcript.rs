@@ -28,6 +28,11 @@ impl Transcript {
         })
     }
 
+    /// How long it is.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Appends a headed block and says how long the transcript is by now.
     pub(super) async fn block(&mut self, head: &str, body: &str, link: &Link) -> Result<(), Gone> {
         let mut text = format!("## {head}\n{body}");

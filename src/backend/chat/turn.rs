@@ -101,6 +101,7 @@ pub(super) struct Voice {
     link: Link,
     emitted: bool,
     accepted: bool,
+    transcript: u64,
 }
 
 impl Voice {
@@ -122,6 +123,11 @@ impl Voice {
     /// Content that is no text has come, such as a tool call.
     pub(super) fn content(&mut self) {
         self.emitted = true;
+    }
+
+    /// The model is at work, and that is all there is to say.
+    pub(super) async fn alive(&self) -> Result<(), Failure> {
+        self.link.tell(Report::Transcript(self.transcript)).await.map_err(gone)
     }
 
     /// Whether content has come in this attempt.
@@ -164,7 +170,7 @@ impl<M: Model + 'static> TurnLoop<M> {
     /// Runs the attempt to its one end.
     pub(super) async fn run(self, request: Request, link: Link) -> Result<Answer, Failure> {
         let transcript = Transcript::open(&request.transcript)?;
-        let voice = Voice { link: link.clone(), emitted: false, accepted: false };
+        let voice = Voice { link: link.clone(), emitted: false, accepted: false, transcript: 0 };
         let mut running = Running {
             tools: Toolbox::new(
                 self.settings.tools.clone(),
@@ -264,6 +270,7 @@ impl<M: Model> Running<M> {
             let messages = Value::from(conversation.messages.clone()).to_string();
             self.prompt(PromptPart::Conversation, messages).await?;
         }
+        self.voice.transcript = self.transcript.bytes();
         let mut stop = self.link.clone();
         let asked = tokio::select! {
             // An answer that is complete already is an answer, also when the order to stop came with it.

@@ -95,6 +95,8 @@ pub(super) enum Piece {
     Text(String),
     /// A piece of a tool call.
     Call,
+    /// The model thinks; not part of the answer, but a sign of life.
+    Thought,
     /// The provider failed in the middle.
     Error(WireError),
 }
@@ -117,7 +119,8 @@ impl Assembly {
             return Piece::Error(error);
         }
         if self.model.is_none() {
-            self.model = chunk.get("model").and_then(Value::as_str).map(str::to_owned);
+            let model = chunk.get("model").and_then(Value::as_str).filter(|model| !model.is_empty());
+            self.model = model.map(str::to_owned);
         }
         if let Some(usage) = chunk.get("usage").filter(|usage| usage.is_object()) {
             self.usage = read_usage(usage, price).or(self.usage);
@@ -138,8 +141,13 @@ impl Assembly {
         for call in calls.into_iter().flatten() {
             self.call(call);
         }
+        let thinks = ["reasoning_content", "reasoning"]
+            .iter()
+            .any(|key| delta.get(key).and_then(Value::as_str).is_some_and(|thought| !thought.is_empty()));
         if text.is_empty() && calls.is_some_and(|calls| !calls.is_empty()) {
             Piece::Call
+        } else if text.is_empty() && thinks {
+            Piece::Thought
         } else {
             Piece::Text(text.to_owned())
         }
@@ -177,6 +185,12 @@ impl Assembly {
             Some(object @ Value::Object(_)) => call.arguments.push_str(&object.to_string()),
             _ => {}
         }
+    }
+
+    /// How much the model has said.
+    pub(super) fn bytes(&self) -> usize {
+        let calls = self.calls.values().map(|call| call.arguments.len());
+        self.text.len() + calls.sum::<usize>()
     }
 
     /// Whether the model has said why it stopped.
@@ -308,5 +322,13 @@ mod tests {
         assert_eq!((error.status, error.code.as_deref()), (None, Some("insufficient_quota")));
         assert_eq!(error.kind.as_deref(), Some("t"));
         assert_eq!(find(json!({"error": "down"})).unwrap().text, "down");
+    }
+
+    #[test]
+    fn thinking_is_a_sign_of_life_and_no_answer() {
+        let mut assembly = Assembly::default();
+        let chunk = json!({"choices": [{"delta": {"content": null, "reasoning_content": "hm"}}]});
+        assert_eq!(assembly.add(&chunk, None), Piece::Thought);
+        assert_eq!(assembly.into_turn().text, "");
     }
 }

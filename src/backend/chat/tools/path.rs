@@ -57,6 +57,7 @@ fn parts(path: &Path) -> Vec<PathBuf> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write files as a person would")]
 mod tests {
     use std::os::unix::fs::symlink;
 

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests write files as a person would")]
+
 use super::*;
 
 struct Echo;

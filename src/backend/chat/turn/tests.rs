@@ -1,9 +1,11 @@
+#![expect(clippy::disallowed_methods, reason = "tests write files as a person would")]
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::backend::chat::{Script, ScriptedHarness};
+use crate::backend::chat::{Running, Script, ScriptedHarness, Shell, ShellCall, ShellOutput};
 use crate::backend::{Harness as _, SessionPlan, Stop};
 use crate::event::{AttemptNumber, NodeId, RoundNumber, SessionId};
 
@@ -237,4 +239,44 @@ fn ids_that_cannot_be_answered_are_replaced() {
     turn.name_calls(TurnNumber(3));
     let ids: Vec<_> = turn.tool_calls.iter().map(|call| call.id.as_str()).collect();
     assert_eq!(ids, ["a", "call_3_1", "call_3_2"]);
+}
+
+/// A command that runs until it is told to stop.
+struct Endless;
+
+impl Shell for Endless {
+    fn run<'a>(&'a self, mut call: ShellCall<'a>) -> Running<'a> {
+        Box::pin(async move {
+            call.stop.stopped(None).await;
+            Ok(ShellOutput { output: b"killed".to_vec(), ..ShellOutput::default() })
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_stop_ends_a_command_and_leaves_it_in_doubt() {
+    let dir = tempfile::tempdir().unwrap();
+    let script =
+        "schema = 1\n[[round]]\n[[round.turn]]\ntool = [{ name = \"shell\", command = \"sleep 9\" }]\n";
+    let settings = Settings {
+        tools: vec![crate::profile::Tool::Shell],
+        shell: Arc::new(Endless),
+        ..Settings::default()
+    };
+    let (ended, journal) = play(dir.path(), script, settings, Vec::new(), Some("called shell sleep 9")).await;
+    assert_eq!(ended.unwrap_err().class, FaultClass::UserAbort);
+    assert_eq!(journal.words.last().unwrap(), "called shell sleep 9");
+    assert!(matches!(journal.replay.last(), Some(Replayed::InDoubt(_))));
+}
+
+#[tokio::test]
+async fn an_engine_that_has_gone_ends_the_attempt() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("script.jsonl");
+    std::fs::write(&file, "{\"text\":\"ok\"}\n").unwrap();
+    let harness = ScriptedHarness::new(Script::load(&file).unwrap(), Settings::default());
+    let (link, ear, _switch) = Link::new();
+    drop(ear);
+    let ended = harness.attempt(request(dir.path(), Vec::new()), link).await;
+    assert_eq!(ended.unwrap_err().class, FaultClass::SelfAbort);
 }
