@@ -54,7 +54,14 @@ pub fn oracle(
     if let Some(argv) = &check.command {
         let timeout = check.timeout.map_or(Duration::from_secs(600), |timeout| timeout.0);
         let workspace = workspace.to_owned();
-        return Some(Arc::new(Command { argv: argv.0.clone(), timeout, guard, environment, workspace, secrets }));
+        return Some(Arc::new(Command {
+            argv: argv.0.clone(),
+            timeout,
+            guard,
+            environment,
+            workspace,
+            secrets,
+        }));
     }
     let rule = if let Some(text) = &check.contains {
         Rule::Contains(text.clone())
@@ -88,7 +95,12 @@ impl Oracle for Command {
         Box::pin(async move {
             let mut child = match guard.spawn(spec).await {
                 Ok(child) => child,
-                Err(error) => return Finding { evidence: format!("the check did not start: {error}"), ..Finding::default() },
+                Err(error) => {
+                    return Finding {
+                        evidence: format!("the check did not start: {error}"),
+                        ..Finding::default()
+                    };
+                }
             };
             let control = child.control();
             let stdout = child.take_stdout().map(collect);
@@ -105,7 +117,8 @@ impl Oracle for Command {
             let output = secrets.redact(&output).0.into_owned();
             let mut evidence = tail(&output, EVIDENCE);
             if expired {
-                evidence = format!("{evidence}\nthe check did not end within {timeout:?}").trim_start().to_owned();
+                evidence =
+                    format!("{evidence}\nthe check did not end within {timeout:?}").trim_start().to_owned();
             }
             Finding {
                 delivered: exit.code == Some(0) && !expired,
@@ -139,7 +152,11 @@ fn collect(mut pipe: impl Read + Send + 'static) -> tokio::sync::oneshot::Receiv
 /// The process is gone, so its pipes end; one that a survivor holds open is not waited for longer.
 async fn join(collected: Option<tokio::sync::oneshot::Receiver<Vec<u8>>>) -> Vec<u8> {
     let Some(collected) = collected else { return Vec::new() };
-    tokio::time::timeout(Duration::from_secs(2), collected).await.ok().and_then(Result::ok).unwrap_or_default()
+    tokio::time::timeout(Duration::from_secs(2), collected)
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .unwrap_or_default()
 }
 
 /// The end of a text, at a character boundary.
@@ -167,7 +184,9 @@ impl Oracle for Matcher {
         let rule = Arc::clone(&self.rule);
         Box::pin(async move {
             let refusal = match &*rule {
-                Rule::Contains(text) => (!answer.contains(text)).then(|| format!("the answer does not contain `{text}`")),
+                Rule::Contains(text) => {
+                    (!answer.contains(text)).then(|| format!("the answer does not contain `{text}`"))
+                }
                 Rule::Regex(pattern) => {
                     (!pattern.is_match(&answer)).then(|| format!("the answer does not match `{pattern}`"))
                 }
@@ -186,8 +205,10 @@ fn json(check: &JsonCheck, answer: &str) -> Result<(), String> {
     let value: serde_json::Value =
         serde_json::from_str(answer.trim()).map_err(|error| format!("the answer is not JSON: {error}"))?;
     if let Some(path) = &check.schema {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("failed to read {}: {error}", path.display()))?;
-        let schema = serde_json::from_str(&text).map_err(|error| format!("{} is not JSON: {error}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("failed to read {}: {error}", path.display()))?;
+        let schema = serde_json::from_str(&text)
+            .map_err(|error| format!("{} is not JSON: {error}", path.display()))?;
         let validator = jsonschema::validator_for(&schema)
             .map_err(|error| format!("{} is not a JSON schema: {error}", path.display()))?;
         validator.validate(&value).map_err(|error| format!("the answer does not fit the schema: {error}"))?;

@@ -5,15 +5,15 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::file::is_secret_name;
 pub use crate::file::Secrets;
+use crate::file::is_secret_name;
 use crate::process::Guard;
 use crate::profile::Profile;
 
+use super::Harness;
 use super::agent::{AgentHarness, AnyCommand, Claude, Invocation};
 use super::chat::{ChatHarness, ModelOptions, Openai, Script, ScriptedHarness, SecretKey, Settings};
 use super::shell::GuardedShell;
-use super::Harness;
 
 /// Variables that Claude Code takes its credentials and its endpoint from.
 const CLAUDE_ENV: &[&str] = &[
@@ -91,7 +91,10 @@ pub fn secrets(profile: &Profile, environment: &BTreeMap<String, String>) -> Sec
 }
 
 /// What reaches the agent: an allow-list, what its credentials need, and what the profile sets.
-pub fn agent_environment(profile: &Profile, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub fn agent_environment(
+    profile: &Profile,
+    environment: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let claude = profile.agent.harness == "claude";
     let mut reaches = BTreeMap::new();
     if claude {
@@ -129,14 +132,21 @@ pub fn resolve(program: &str, path: &str, workspace: &Path) -> Option<PathBuf> {
         let path = workspace.join(program);
         return executable(&path).then_some(path);
     }
-    path.split(':').filter(|dir| !dir.is_empty()).map(|dir| workspace.join(dir).join(program)).find(|path| executable(path))
+    path.split(':')
+        .filter(|dir| !dir.is_empty())
+        .map(|dir| workspace.join(dir).join(program))
+        .find(|path| executable(path))
 }
 
 fn os(environment: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
     environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-fn agent(place: &Place<'_>, invocation: Box<dyn Invocation>, default: &str) -> Result<Arc<dyn Harness>, Unavailable> {
+fn agent(
+    place: &Place<'_>,
+    invocation: Box<dyn Invocation>,
+    default: &str,
+) -> Result<Arc<dyn Harness>, Unavailable> {
     let profile = place.profile;
     let name = profile.agent.command.as_ref().and_then(|argv| argv.0.first()).map_or(default, String::as_str);
     let environment = agent_environment(profile, place.environment);
@@ -164,7 +174,10 @@ fn present(key: &str, environment: &BTreeMap<String, String>) -> Result<String, 
 }
 
 /// What a check command gets: the caller's environment without the keys that only the agent needs.
-pub fn check_environment(environment: &BTreeMap<String, String>, secrets: &Secrets) -> Vec<(OsString, OsString)> {
+pub fn check_environment(
+    environment: &BTreeMap<String, String>,
+    secrets: &Secrets,
+) -> Vec<(OsString, OsString)> {
     let clear = |(_, value): &(&String, &String)| secrets.redact(value.as_bytes()).1 == 0;
     environment.iter().filter(clear).map(|(name, value)| (name.into(), value.into())).collect()
 }
@@ -206,10 +219,11 @@ fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
         reasoning_effort: profile.model.reasoning_effort.clone(),
     };
     let price = profile.prices.get(model).cloned();
-    let endpoint = Openai::new(&endpoint.base_url, key, model, options, price).map_err(|error| Unavailable {
-        what: error.to_string(),
-        remedy: "look at `base_url` and `key_env` of the endpoint".to_owned(),
-    })?;
+    let endpoint =
+        Openai::new(&endpoint.base_url, key, model, options, price).map_err(|error| Unavailable {
+            what: error.to_string(),
+            remedy: "look at `base_url` and `key_env` of the endpoint".to_owned(),
+        })?;
     Ok(Arc::new(ChatHarness::new(endpoint, settings(place))))
 }
 

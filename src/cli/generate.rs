@@ -71,11 +71,16 @@ pub(crate) fn man(command: Command, args: &ManArgs) -> Result<u8, CliError> {
     if let Some(dir) = &args.write {
         let mut files: Vec<(PathBuf, String)> =
             pages.into_iter().map(|(name, text)| (dir.join("man").join(format!("{name}.1")), text)).collect();
-        for (shell, name) in [(Shell::Bash, "provost.bash"), (Shell::Zsh, "_provost"), (Shell::Fish, "provost.fish")] {
+        for (shell, name) in
+            [(Shell::Bash, "provost.bash"), (Shell::Zsh, "_provost"), (Shell::Fish, "provost.fish")]
+        {
             files.push((dir.join("completions").join(name), completion(&mut command.clone(), shell)));
         }
         for (path, text) in files {
-            crate::journal::write_file(&path, text.as_bytes()).map_err(environment)?;
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(environment)?;
+            }
+            crate::journal::write_atomic(&path, text.as_bytes()).map_err(environment)?;
         }
         return Ok(0);
     }
@@ -92,13 +97,15 @@ fn pages(command: &Command) -> Result<Vec<(String, String)>, CliError> {
     let mut pages = vec![("provost".to_owned(), page(&command)?)];
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         let name = format!("provost-{}", verb.get_name());
-        pages.push((name.clone(), page(&verb.clone().name(name))?));
+        pages.push((name.clone(), page(verb)?));
     }
     Ok(pages)
 }
 
 fn page(command: &Command) -> Result<String, CliError> {
-    let man = clap_mangen::Man::new(command.clone()).date("").source(concat!("provost ", env!("CARGO_PKG_VERSION")));
+    let man = clap_mangen::Man::new(command.clone())
+        .date("")
+        .source(concat!("provost ", env!("CARGO_PKG_VERSION")));
     let mut bytes = Vec::new();
     man.render(&mut bytes).map_err(environment)?;
     let mut text = String::from_utf8_lossy(&bytes).into_owned();

@@ -24,7 +24,10 @@ pub(crate) struct InitArgs {
 
 /// An agent CLI that may be there: its program, and the `[agent]` table that drives it.
 const AGENTS: &[(&str, &str)] = &[
-    ("claude", "harness = \"claude\"\npermissions = \"accept-edits\"   # bypass | accept-edits | read-only\n"),
+    (
+        "claude",
+        "harness = \"claude\"\npermissions = \"accept-edits\"   # bypass | accept-edits | read-only\n",
+    ),
     (
         "codex",
         "harness = \"command\"\ncommand = [\"codex\", \"exec\", \"--skip-git-repo-check\", \"--sandbox\", \"workspace-write\", \"-\"]\n\
@@ -80,7 +83,8 @@ pub(crate) fn init(context: &Context, args: &InitArgs) -> Result<u8, CliError> {
 fn profile(context: &Context) -> (String, String) {
     let path = context.environment.get("PATH").map_or("", String::as_str);
     let agent = AGENTS.iter().find(|(program, _)| resolve(program, path, &context.cwd).is_some());
-    let key = KEYS.iter().find(|(name, ..)| context.environment.get(*name).is_some_and(|value| !value.is_empty()));
+    let key =
+        KEYS.iter().find(|(name, ..)| context.environment.get(*name).is_some_and(|value| !value.is_empty()));
     let (table, endpoint, found) = match (agent, key) {
         (Some((program, table)), _) => ((*table).to_owned(), String::new(), format!("`{program}`, found on your PATH")),
         (None, Some((name, url, model))) => (
@@ -99,8 +103,13 @@ fn profile(context: &Context) -> (String, String) {
     };
     let check = CHECKS.iter().find(|(file, _)| context.cwd.join(file).exists());
     let check = match check {
-        Some((_, command)) => format!("[check]                      # done means checked: exit 0\ncommand = {command}\n"),
-        None => "# [check]                    # done means checked: exit 0\n# command = [\"make\", \"test\"]\n".to_owned(),
+        Some((_, command)) => {
+            format!("[check]                      # done means checked: exit 0\ncommand = {command}\n")
+        }
+        None => {
+            "# [check]                    # done means checked: exit 0\n# command = [\"make\", \"test\"]\n"
+                .to_owned()
+        }
     };
     let text = format!(
         "# A profile is the whole agent as data. All keys: `provost schema profile`, provost-run(1).\n\

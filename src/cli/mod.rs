@@ -22,7 +22,13 @@ use error::CliError;
 
 /// Runs AI agents, keeps them running, and says with evidence whether a change may ship.
 #[derive(Debug, Parser)]
-#[command(name = "provost", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "provost",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "Exit codes: `provost help exit-codes`. Keys of a profile: `provost schema profile`.")]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {

@@ -59,8 +59,10 @@ pub(crate) fn peek(context: &Context, common: &Common, args: &PeekArgs) -> Resul
     if args.runs {
         return runs(context, args, &root);
     }
-    let dir = journal::find(&root, args.run.as_deref())
-        .map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))).hint("`provost peek --runs` lists the runs"))?;
+    let dir = journal::find(&root, args.run.as_deref()).map_err(|error| {
+        CliError::usage(format!("{:#}", anyhow::Error::new(error)))
+            .hint("`provost peek --runs` lists the runs")
+    })?;
     if let Some(count) = args.events {
         return lines(&journal::tail(&dir, count).map_err(environment)?);
     }
@@ -117,7 +119,9 @@ fn view<'a>(dir: &RunDir, seen: &'a Snapshot) -> PageView<'a> {
 
 /// What is left of the clocks of the open round. The live run counts monotonically; this reads its stamps.
 fn deadlines(seen: &Snapshot, now: jiff::Timestamp) -> Vec<(String, Duration)> {
-    let Ok(profile) = serde_json::from_value::<Profile>(seen.manifest.profile.clone()) else { return Vec::new() };
+    let Ok(profile) = serde_json::from_value::<Profile>(seen.manifest.profile.clone()) else {
+        return Vec::new();
+    };
     let left = |since: jiff::Timestamp, length: Duration| {
         let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
         length.saturating_sub(passed)
@@ -147,7 +151,9 @@ fn lines(lines: &[Vec<u8>]) -> Result<u8, CliError> {
 fn runs(context: &Context, args: &PeekArgs, root: &std::path::Path) -> Result<u8, CliError> {
     let mut rows = Vec::new();
     for id in journal::list(root).map_err(environment)? {
-        let Ok(seen) = RunDir::open(root.join("runs").join(id.as_str())).and_then(|dir| journal::snapshot(&dir)) else {
+        let Ok(seen) =
+            RunDir::open(root.join("runs").join(id.as_str())).and_then(|dir| journal::snapshot(&dir))
+        else {
             continue;
         };
         let mut task = seen.manifest.task.clone();
@@ -196,15 +202,16 @@ fn one_round(dir: &RunDir, round: RoundNumber) -> Result<u8, CliError> {
 
 fn log(dir: &RunDir, round: u64) -> Result<u8, CliError> {
     let path = dir.rounds().join(format!("root-{round}.log"));
-    let mut file = std::fs::File::open(&path)
-        .map_err(|error| CliError::usage(format!("round {round} has no transcript: {}: {error}", path.display())))?;
+    let mut file = std::fs::File::open(&path).map_err(|error| {
+        CliError::usage(format!("round {round} has no transcript: {}: {error}", path.display()))
+    })?;
     let length = file.metadata().map_err(environment)?.len();
     file.seek(std::io::SeekFrom::Start(length.saturating_sub(LOG_TAIL))).map_err(environment)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(environment)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     // A transcript may hold anything; on a terminal it must not act.
-    if std::io::stdout().is_terminal() { data(&report::harmless(&text)) } else { data(&text) }
+    if std::io::stdout().is_terminal() { data(&report::clean(&text)) } else { data(&text) }
 }
 
 fn prompts(dir: &RunDir, round: Option<RoundNumber>) -> Result<u8, CliError> {
@@ -221,8 +228,14 @@ fn prompts(dir: &RunDir, round: Option<RoundNumber>) -> Result<u8, CliError> {
                 let bytes = std::fs::read(dir.stored(Stored::Prompt, &sent.sha256)).map_err(environment)?;
                 let part = serde_json::to_value(sent.part).map_err(environment)?;
                 let part = part.as_str().unwrap_or_default().to_owned();
-                let head = format!("--- round {number} · {part} · {} · {} bytes · {}\n", sent.target, sent.bytes, sent.sha256);
-                let written = out.write_all(head.as_bytes()).and_then(|()| out.write_all(&bytes)).and_then(|()| out.write_all(b"\n"));
+                let head = format!(
+                    "--- round {number} · {part} · {} · {} bytes · {}\n",
+                    sent.target, sent.bytes, sent.sha256
+                );
+                let written = out
+                    .write_all(head.as_bytes())
+                    .and_then(|()| out.write_all(&bytes))
+                    .and_then(|()| out.write_all(b"\n"));
                 match written {
                     Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(0),
                     other => other.map_err(environment)?,

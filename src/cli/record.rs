@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::registry::Secrets;
 use crate::event::Record;
-use crate::journal::{JournalError, RunDir, Writer, redact_shapes, write_file};
+use crate::journal::{JournalError, RunDir, Writer, redact_shapes, write_atomic};
 use crate::report::{Fanout, Reporter};
 
 /// Takes what the engine hands out.
@@ -57,7 +57,7 @@ impl Recorder {
         if let Some(ended) = &self.writer.tally().ended {
             let mut text = serde_json::to_vec_pretty(ended)?;
             text.push(b'\n');
-            write_file(&self.dir.result(), &text)?;
+            write_atomic(&self.dir.result(), &text)?;
         }
         self.tell(|reports, writer| reports.finish(writer.tally()))
     }

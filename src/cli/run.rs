@@ -17,10 +17,10 @@ use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile, Source};
 use crate::report::{Fanout, JsonLines, Lines, Progress, Reporter, Verbosity};
 
+use super::Common;
 use super::context::Context;
 use super::error::{CliError, environment};
 use super::record::{Recorder, lock};
-use super::Common;
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, Args)]
@@ -127,8 +127,9 @@ fn task(context: &Context, args: &RunArgs) -> Result<String, CliError> {
         (Some(task), _) => task.clone(),
         (None, Some(file)) => {
             let path = context.cwd.join(file);
-            std::fs::read_to_string(&path)
-                .map_err(|error| CliError::usage(format!("cannot read the task from {}: {error}", path.display())))?
+            std::fs::read_to_string(&path).map_err(|error| {
+                CliError::usage(format!("cannot read the task from {}: {error}", path.display()))
+            })?
         }
         (None, None) => {
             return Err(CliError::usage("there is no task")
@@ -151,11 +152,13 @@ fn labels(args: &RunArgs) -> Result<BTreeMap<String, String>, CliError> {
 
 fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared, CliError> {
     let colour = context.stderr_look().colour;
-    let loaded = profile::load(Source { path: &args.profile, sets: &args.sets, cwd: &context.cwd }).map_err(|error| {
-        let missing = error.is_missing_file();
-        let error = CliError::report(error.render(colour));
-        if missing { error.hint("`provost init` writes a first profile") } else { error }
-    })?;
+    let loaded = profile::load(Source { path: &args.profile, sets: &args.sets, cwd: &context.cwd }).map_err(
+        |error| {
+            let missing = error.is_missing_file();
+            let error = CliError::report(error.render(colour));
+            if missing { error.hint("`provost init` writes a first profile") } else { error }
+        },
+    )?;
     let profile = loaded.profile;
     let task = task(context, args)?;
     let workspace = context.cwd.join(&profile.workspace.dir);
@@ -196,13 +199,17 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
     {
         let found = Manifest::read(&dir).map_err(environment)?;
         if found.profile_sha256 != manifest.profile_sha256 || found.task_sha256 != manifest.task_sha256 {
-            return Err(CliError::usage(format!("{} holds a run of another profile or task", path.display()))
-                .hint("choose another `--out`"));
+            return Err(CliError::usage(format!(
+                "{} holds a run of another profile or task",
+                path.display()
+            ))
+            .hint("choose another `--out`"));
         }
         return resume(dir);
     }
     let secrets = registry::secrets(&profile, &context.environment);
-    let dir = RunDir::create(&path).map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))))?;
+    let dir =
+        RunDir::create(&path).map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))))?;
     let manifest = veiled(&manifest, &secrets)?;
     manifest.write(&dir).map_err(environment)?;
     let writer = Writer::create(&dir, &id, started_at).map_err(environment)?;
@@ -246,7 +253,8 @@ fn replay(dir: &RunDir, tally: &Tally) -> Result<Vec<Replayed>, CliError> {
     let Some(open) = tally.open.as_ref().filter(|open| open.attempt_open) else { return Ok(Vec::new()) };
     let read = |sha256: &Sha256| {
         let path = dir.stored(Stored::Blob, sha256);
-        std::fs::read(&path).map_err(|error| CliError::unavailable(format!("cannot read {}: {error}", path.display())))
+        std::fs::read(&path)
+            .map_err(|error| CliError::unavailable(format!("cannot read {}: {error}", path.display())))
     };
     let mut steps = Vec::new();
     for event in journal::round_events(dir, open.round).map_err(environment)? {
@@ -319,7 +327,12 @@ fn read_files(profile: &Profile) -> Result<(Option<String>, Vec<String>), CliErr
     Ok((system, files))
 }
 
-async fn drive(context: &Context, common: &Common, args: &RunArgs, prepared: Prepared) -> Result<u8, CliError> {
+async fn drive(
+    context: &Context,
+    common: &Common,
+    args: &RunArgs,
+    prepared: Prepared,
+) -> Result<u8, CliError> {
     let Prepared { dir, manifest, profile, writer, taken } = prepared;
     let shutdown = Shutdown::listen().map_err(environment)?;
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 
 use crate::backend::{Answer, Link, Message, Report, Request, SessionPlan, Stop};
 use crate::event::{
-    AgentSpawned, AttemptNumber, Deadline, Failure, FaultClass, Live, PromptSent, RoundNumber, Stored, ToolReturned,
-    TurnEnded,
+    AgentSpawned, AttemptNumber, Deadline, Failure, FaultClass, Live, PromptSent, RoundNumber, Stored,
+    ToolReturned, TurnEnded,
 };
 
 use super::clock::Clock;
@@ -119,7 +119,8 @@ impl Run {
                 }
                 Incoming::Asked(how) => {
                     asked = how.times;
-                    let failure = Failure::ours(FaultClass::UserAbort, format!("interrupted by signal {}", how.signal));
+                    let failure =
+                        Failure::ours(FaultClass::UserAbort, format!("interrupted by signal {}", how.signal));
                     watch.end(Some(failure), if how.times > 1 { Stop::Now } else { Stop::Gracefully });
                     self.emitter.live(&Live::Ending("interrupted".to_owned()))
                 }
@@ -245,7 +246,9 @@ impl Run {
             (Some(tokens), _) if spend.charged_tokens() > tokens => {
                 format!("`budget.tokens` is {tokens}, and {} are used", spend.charged_tokens())
             }
-            (_, Some(usd)) if spend.usd > usd => format!("`budget.usd` is {usd}, and ${:.4} are spent", spend.usd),
+            (_, Some(usd)) if spend.usd > usd => {
+                format!("`budget.usd` is {usd}, and ${:.4} are spent", spend.usd)
+            }
             _ => return,
         };
         watch.end(Some(Failure::ours(FaultClass::BudgetLimit, over)), Stop::Gracefully);

@@ -22,7 +22,12 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     /// The round began at `round_started`, this attempt at `now`.
-    pub(crate) fn new(round: &Round, round_started: Instant, now: Instant, run_wall: Option<Instant>) -> Self {
+    pub(crate) fn new(
+        round: &Round,
+        round_started: Instant,
+        now: Instant,
+        run_wall: Option<Instant>,
+    ) -> Self {
         Self {
             round: round.clone(),
             wall: round_started + round.timeout.0,

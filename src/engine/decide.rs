@@ -55,7 +55,8 @@ pub(crate) fn next(tally: &Tally, budget: &BudgetCeilings, checked: bool, wall_s
         let single = budget.rounds.unwrap_or(1) == 1 && outcome == RunOutcome::BudgetExhausted;
         if single && tally.rounds.0 >= 1 && over.starts_with("rounds") {
             // One round was all that was asked for: what it came to is the answer.
-            let outcome = last.failure.as_ref().map_or(RunOutcome::CheckFailed, |failure| failed(failure.class));
+            let outcome =
+                last.failure.as_ref().map_or(RunOutcome::CheckFailed, |failure| failed(failure.class));
             return Step::End(outcome, why);
         }
         return Step::End(outcome, format!("{over}; {why}"));
@@ -73,7 +74,9 @@ pub(crate) fn next(tally: &Tally, budget: &BudgetCeilings, checked: bool, wall_s
 /// What a round came to, in words.
 fn reason(last: &RoundSummary) -> String {
     match (&last.check, &last.failure) {
-        (Some(check), None) if !check.delivered => format!("the check did not pass after round {}", last.round),
+        (Some(check), None) if !check.delivered => {
+            format!("the check did not pass after round {}", last.round)
+        }
         (_, Some(failure)) => failure.combined(),
         _ => format!("round {} came to nothing", last.round),
     }
@@ -83,9 +86,10 @@ fn reason(last: &RoundSummary) -> String {
 fn worth_checking(last: &RoundSummary) -> bool {
     match last.outcome {
         RoundOutcome::Answered => true,
-        RoundOutcome::Failed | RoundOutcome::TimedOut => {
-            last.failure.as_ref().is_some_and(|failure| failure.emitted_output && !fault::ends_run(failure.class))
-        }
+        RoundOutcome::Failed | RoundOutcome::TimedOut => last
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.emitted_output && !fault::ends_run(failure.class)),
         RoundOutcome::Stopped | RoundOutcome::Interrupted => false,
     }
 }
@@ -119,7 +123,10 @@ fn exhausted(tally: &Tally, budget: &BudgetCeilings, wall_s: f64) -> Option<(Run
             return Some((RunOutcome::SpendUnknown, why));
         }
         if spend.usd >= usd {
-            return Some((RunOutcome::BudgetExhausted, format!("dollars: ${:.4} of ${usd} are spent", spend.usd)));
+            return Some((
+                RunOutcome::BudgetExhausted,
+                format!("dollars: ${:.4} of ${usd} are spent", spend.usd),
+            ));
         }
     }
     if let Some(tokens) = budget.tokens {
@@ -132,7 +139,8 @@ fn exhausted(tally: &Tally, budget: &BudgetCeilings, wall_s: f64) -> Option<(Run
         return Some((RunOutcome::BudgetExhausted, format!("wall: {wall_s:.1} s have passed")));
     }
     let rounds = budget.rounds.unwrap_or(1);
-    (tally.rounds.0 >= rounds).then(|| (RunOutcome::BudgetExhausted, format!("rounds: {rounds} of {rounds} are used")))
+    (tally.rounds.0 >= rounds)
+        .then(|| (RunOutcome::BudgetExhausted, format!("rounds: {rounds} of {rounds} are used")))
 }
 
 #[cfg(test)]

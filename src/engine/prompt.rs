@@ -20,7 +20,8 @@ pub fn strip_front_matter(text: &str) -> &str {
 
 /// Joins what precedes the task and the task itself.
 pub(crate) fn assemble(files: &[String], task: &str) -> String {
-    let mut parts: Vec<&str> = files.iter().map(|file| file.trim_end()).filter(|file| !file.is_empty()).collect();
+    let mut parts: Vec<&str> =
+        files.iter().map(|file| file.trim_end()).filter(|file| !file.is_empty()).collect();
     parts.push(task.trim_end());
     let mut text = parts.join("\n\n");
     text.push('\n');
@@ -38,7 +39,8 @@ pub(crate) fn context(round: RoundNumber, last: Option<&RoundSummary>, interrupt
     }
     if interrupted {
         lines.push(
-            "An earlier attempt at this round was interrupted; the workspace may hold part of its work.".to_owned(),
+            "An earlier attempt at this round was interrupted; the workspace may hold part of its work."
+                .to_owned(),
         );
     }
     (!lines.is_empty()).then(|| format!("<round-context>\n{}\n</round-context>\n\n", lines.join("\n")))

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::backend::SessionPlan;
 use crate::event::{
-    AttemptFailed, AttemptFinished, AttemptNumber, AttemptStarted, BudgetCommitted, BudgetReserved, Failure, FaultClass,
-    Live, PromptPart, PromptSent, RoundEnded, RoundNumber, RoundOutcome, RoundStarted, SessionId, Sha256, Stored,
-    WaitEnded, WaitStarted,
+    AttemptFailed, AttemptFinished, AttemptNumber, AttemptStarted, BudgetCommitted, BudgetReserved, Failure,
+    FaultClass, Live, PromptPart, PromptSent, RoundEnded, RoundNumber, RoundOutcome, RoundStarted, SessionId,
+    Sha256, Stored, WaitEnded, WaitStarted,
 };
 use crate::fault::{self, Decision, Policy};
 use crate::profile::{Context, SessionPolicy};
@@ -58,7 +58,12 @@ impl Run {
         }
     }
 
-    async fn attempts(&mut self, round: RoundNumber, first: AttemptNumber, started: Instant) -> Result<(), EngineError> {
+    async fn attempts(
+        &mut self,
+        round: RoundNumber,
+        first: AttemptNumber,
+        started: Instant,
+    ) -> Result<(), EngineError> {
         let mut attempt = first;
         loop {
             let outcome = self.one(round, attempt, started).await?;
@@ -73,7 +78,12 @@ impl Run {
     }
 
     /// Makes one attempt, with its first and its last event.
-    async fn one(&mut self, round: RoundNumber, attempt: AttemptNumber, started: Instant) -> Result<Outcome, EngineError> {
+    async fn one(
+        &mut self,
+        round: RoundNumber,
+        attempt: AttemptNumber,
+        started: Instant,
+    ) -> Result<Outcome, EngineError> {
         let replaying = self.reopened && self.harness.replays() && self.is_open(attempt);
         let session = self.session(replaying);
         if !replaying {
@@ -118,7 +128,11 @@ impl Run {
     }
 
     /// Whether to try again, after the wait that this takes.
-    async fn again(&mut self, attempt: AttemptNumber, failure: &Failure) -> Result<Option<AttemptNumber>, EngineError> {
+    async fn again(
+        &mut self,
+        attempt: AttemptNumber,
+        failure: &Failure,
+    ) -> Result<Option<AttemptNumber>, EngineError> {
         if self.plan.dry_run || self.shutdown.asked().is_some() {
             return Ok(None);
         }
@@ -129,7 +143,9 @@ impl Run {
         let policy = Policy { same_model: retry.same_model, wait: retry.wait.0 };
         let retries = u32::try_from(attempt.0.saturating_sub(1)).unwrap_or(u32::MAX);
         let seed = self.plan.seed ^ attempt.0;
-        let Decision::RetrySame { after } = fault::decide(failure, retries, &policy, seed) else { return Ok(None) };
+        let Decision::RetrySame { after } = fault::decide(failure, retries, &policy, seed) else {
+            return Ok(None);
+        };
         let complete = self.wait(format!("{}: {}", failure.class, failure.evidence), after).await?;
         Ok(complete.then(|| attempt.next()))
     }
@@ -215,9 +231,10 @@ fn round_outcome(failure: &Failure) -> RoundOutcome {
     match failure.class {
         FaultClass::UserAbort => RoundOutcome::Stopped,
         FaultClass::BudgetLimit if failure.rule == "provost.budget_limit" => RoundOutcome::Stopped,
-        FaultClass::FirstEventTimeout | FaultClass::Stall | FaultClass::ToolStall | FaultClass::RoundTimeout => {
-            RoundOutcome::TimedOut
-        }
+        FaultClass::FirstEventTimeout
+        | FaultClass::Stall
+        | FaultClass::ToolStall
+        | FaultClass::RoundTimeout => RoundOutcome::TimedOut,
         _ => RoundOutcome::Failed,
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{Harness, Oracle, Replayed};
 use crate::event::{
-    BudgetCeilings, CheckEnded, CheckStarted, NodeId, Phase, RoundNumber, RunEnded, RunId, RunOutcome, RunResumed,
-    RunStarted, Sha256, Stored, Tally,
+    BudgetCeilings, CheckEnded, CheckStarted, NodeId, Phase, RoundNumber, RunEnded, RunId, RunOutcome,
+    RunResumed, RunStarted, Sha256, Stored, Tally,
 };
 use crate::profile::Profile;
 
@@ -149,7 +149,8 @@ pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEn
             Step::End(outcome, why) => return run.end(outcome, why),
         }
         if run.plan.dry_run {
-            return run.end(RunOutcome::DryRun, "dry run: the prompt is on record, nothing was called".to_owned());
+            return run
+                .end(RunOutcome::DryRun, "dry run: the prompt is on record, nothing was called".to_owned());
         }
     }
 }
@@ -207,7 +208,8 @@ impl Run {
             Some(output) => Some(self.emitter.store(Stored::Blob, output)?),
             None => None,
         };
-        let failure_sha256 = (!finding.delivered).then(|| Sha256::of(comparable(&finding.evidence).as_bytes()));
+        let failure_sha256 =
+            (!finding.delivered).then(|| Sha256::of(comparable(&finding.evidence).as_bytes()));
         self.emitter.emit(CheckEnded {
             round,
             delivered: finding.delivered,

@@ -127,7 +127,9 @@ impl RunOutcome {
             Self::SpendUnknown => 3,
             Self::Unavailable => 4,
             Self::BudgetExhausted => 5,
-            Self::Interrupted => 128 + signal.and_then(|signal| u8::try_from(signal).ok()).unwrap_or(2).min(127),
+            Self::Interrupted => {
+                128 + signal.and_then(|signal| u8::try_from(signal).ok()).unwrap_or(2).min(127)
+            }
         }
     }
 

@@ -10,8 +10,12 @@ pub fn git_head(dir: &Path) -> Option<String> {
     let head = fs::read_to_string(git.join("HEAD")).ok()?;
     let Some(name) = head.trim().strip_prefix("ref: ") else { return commit(&head) };
     // Branches of a linked worktree are in the repository that it belongs to.
-    let common = fs::read_to_string(git.join("commondir")).map_or_else(|_| git.clone(), |path| git.join(path.trim()));
-    [&git, &common].iter().find_map(|git| commit(&fs::read_to_string(git.join(name)).ok()?)).or_else(|| packed(&common, name))
+    let common =
+        fs::read_to_string(git.join("commondir")).map_or_else(|_| git.clone(), |path| git.join(path.trim()));
+    [&git, &common]
+        .iter()
+        .find_map(|git| commit(&fs::read_to_string(git.join(name)).ok()?))
+        .or_else(|| packed(&common, name))
 }
 
 /// `.git` of a linked worktree or a submodule is a file that says where the real one is.

@@ -9,6 +9,7 @@
 mod error;
 mod follow;
 mod format;
+mod git;
 mod index;
 mod line;
 mod manifest;
@@ -18,9 +19,11 @@ mod store;
 mod tail;
 mod writer;
 
+pub use crate::file::{redact_shapes, write_atomic};
 pub use error::JournalError;
 pub use follow::Follower;
 pub use format::{Header, VERSION, Version};
+pub use git::git_head;
 pub use manifest::Manifest;
 pub use reader::{Reader, round_events};
 pub use snapshot::{RunState, Snapshot, snapshot};

@@ -171,13 +171,25 @@ impl Shared {
         }
     }
 
-    async fn report_exit(&self, link: &Link, exit: &Exit, cause: ExitCause, started: Instant, bytes: u64, redacted: u64) {
-        let strays: Vec<String> = exit.strays.iter().map(|stray| format!("{} ({})", stray.name, stray.pid)).collect();
+    async fn report_exit(
+        &self,
+        link: &Link,
+        exit: &Exit,
+        cause: ExitCause,
+        started: Instant,
+        bytes: u64,
+        redacted: u64,
+    ) {
+        let strays: Vec<String> =
+            exit.strays.iter().map(|stray| format!("{} ({})", stray.name, stray.pid)).collect();
         if !strays.is_empty() {
             let alert = AlertRaised {
                 alert: "strays".to_owned(),
                 severity: Severity::Notice,
-                message: format!("the agent left processes behind, and they were ended: {}", strays.join(", ")),
+                message: format!(
+                    "the agent left processes behind, and they were ended: {}",
+                    strays.join(", ")
+                ),
             };
             let _ = link.tell(Report::Alert(alert)).await;
         }

@@ -23,7 +23,8 @@ impl Claude {
 
 impl Invocation for Claude {
     fn arguments(&self, request: &Request) -> (Vec<OsString>, Vec<u8>) {
-        let mut args: Vec<OsString> = self.agent.command.iter().flat_map(|argv| argv.0.iter().skip(1)).map(OsString::from).collect();
+        let mut args: Vec<OsString> =
+            self.agent.command.iter().flat_map(|argv| argv.0.iter().skip(1)).map(OsString::from).collect();
         let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
         add(&["-p", "--output-format", "stream-json", "--verbose"]);
         match session(request) {

@@ -86,7 +86,12 @@ fn rows() {
     let rows: &[(&str, &[Row], u64, Option<RunOutcome>)] = &[
         ("one round, check failed", &[(None, true, Some(false), "a")], 1, Some(O::CheckFailed)),
         ("more rounds, check failed", &[(None, true, Some(false), "a")], 3, None),
-        ("rounds used up", &[(None, true, Some(false), "a"), (None, true, Some(false), "b")], 2, Some(O::BudgetExhausted)),
+        (
+            "rounds used up",
+            &[(None, true, Some(false), "a"), (None, true, Some(false), "b")],
+            2,
+            Some(O::BudgetExhausted),
+        ),
         (
             "same failure three times",
             &[(None, true, Some(false), "a"), (None, true, Some(false), "a"), (None, true, Some(false), "a")],
