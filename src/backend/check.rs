@@ -52,7 +52,7 @@ pub fn oracle(
     secrets: Arc<Secrets>,
 ) -> Option<Arc<dyn Oracle>> {
     if let Some(argv) = &check.command {
-        let timeout = check.timeout.map_or(Duration::from_secs(600), |timeout| timeout.0);
+        let timeout = check.timeout.map_or(Duration::from_mins(10), |timeout| timeout.0);
         let workspace = workspace.to_owned();
         return Some(Arc::new(Command {
             argv: argv.0.clone(),
@@ -117,8 +117,8 @@ impl Oracle for Command {
             let output = secrets.redact(&output).0.into_owned();
             let mut evidence = tail(&output, EVIDENCE);
             if expired {
-                evidence =
-                    format!("{evidence}\nthe check did not end within {timeout:?}").trim_start().to_owned();
+                let expiry = format!("the check did not end within {timeout:?}");
+                evidence = if evidence.is_empty() { expiry } else { format!("{evidence}\n{expiry}") };
             }
             Finding {
                 delivered: exit.code == Some(0) && !expired,

@@ -19,7 +19,7 @@ pub mod registry;
 mod request;
 mod shell;
 
-pub use check::{Finding, Oracle, oracle};
+pub use check::{Checking, Finding, Oracle, oracle};
 pub use link::{Gone, Link, Message, Report, Stop};
 pub use request::{Answer, Replayed, Request, SessionPlan};
 

@@ -80,7 +80,7 @@ pub fn harness(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
 /// The variables whose values must never be written: the named keys, and what looks like a secret and is passed on.
 pub fn secrets(profile: &Profile, environment: &BTreeMap<String, String>) -> Secrets {
     let keys = profile.endpoints.values().filter_map(|endpoint| endpoint.key_env.clone());
-    let passed = agent_environment(profile, environment).into_iter().map(|(name, _)| name);
+    let passed = agent_environment(profile, environment).into_keys();
     let mut pairs: BTreeMap<String, String> = BTreeMap::new();
     for name in keys.chain(passed.filter(|name| is_secret_name(name))) {
         if let Some(value) = profile.agent.env.get(&name).or_else(|| environment.get(&name)) {

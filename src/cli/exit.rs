@@ -1,5 +1,7 @@
 //! The exit codes: one table, for the code, `provost help exit-codes` and `provost(1)`.
 
+use std::fmt::Write as _;
+
 /// A code and what it means.
 pub(crate) const TABLE: &[(&str, &str)] = &[
     ("0", "done and good: check passed, settled without a check, stopped as asked"),
@@ -22,5 +24,9 @@ pub(crate) const BUG: u8 = 70;
 
 /// The table as text.
 pub(crate) fn table() -> String {
-    TABLE.iter().map(|(code, meaning)| format!("{code:>6}  {meaning}\n")).collect()
+    let mut text = String::new();
+    for (code, meaning) in TABLE {
+        let _ = writeln!(text, "{code:>6}  {meaning}");
+    }
+    text
 }

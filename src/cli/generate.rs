@@ -66,8 +66,8 @@ fn completion(command: &mut Command, shell: Shell) -> String {
 }
 
 /// `provost man`
-pub(crate) fn man(command: Command, args: &ManArgs) -> Result<u8, CliError> {
-    let pages = pages(&command)?;
+pub(crate) fn man(command: &Command, args: &ManArgs) -> Result<u8, CliError> {
+    let pages = pages(command)?;
     if let Some(dir) = &args.write {
         let mut files: Vec<(PathBuf, String)> =
             pages.into_iter().map(|(name, text)| (dir.join("man").join(format!("{name}.1")), text)).collect();

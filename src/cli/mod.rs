@@ -79,7 +79,6 @@ enum Verb {
 /// Runs the program.
 pub fn main() -> ExitCode {
     // The guard is on the path of every run: it must not wait for anything else.
-    #[expect(clippy::disallowed_methods, reason = "the guard starts before there is a context")]
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "guard") {
         return crate::backend::guard();
     }
@@ -108,7 +107,7 @@ fn dispatch(cli: Cli) -> Result<u8, CliError> {
         Verb::Init(args) => init::init(&context, &args),
         Verb::Schema(args) => generate::schema(&args),
         Verb::Completions(args) => generate::completions(Cli::command(), &args),
-        Verb::Man(args) => generate::man(Cli::command(), &args),
+        Verb::Man(args) => generate::man(&Cli::command(), &args),
         Verb::Help(args) => generate::help(Cli::command(), &args),
         Verb::Guard => Ok(exit::BUG),
     }

@@ -211,7 +211,11 @@ fn log(dir: &RunDir, round: u64) -> Result<u8, CliError> {
     file.read_to_end(&mut bytes).map_err(environment)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     // A transcript may hold anything; on a terminal it must not act.
-    if std::io::stdout().is_terminal() { data(&report::clean(&text)) } else { data(&text) }
+    if std::io::stdout().is_terminal() {
+        data(&text.lines().map(|line| report::clean(line) + "\n").collect::<String>())
+    } else {
+        data(&text)
+    }
 }
 
 fn prompts(dir: &RunDir, round: Option<RoundNumber>) -> Result<u8, CliError> {

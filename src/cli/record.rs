@@ -32,7 +32,10 @@ impl Recorder {
         match record {
             Record::Bytes(stored, sha256, bytes) => self.writer.bytes(*stored, sha256, bytes).map_err(disk),
             Record::Sync => self.writer.sync().map_err(disk),
-            Record::Live(live) => self.tell(|reports, writer| reports.live(live, writer.tally())),
+            Record::Live(live) => {
+                self.tell(|reports, writer| reports.live(live, writer.tally()));
+                Ok(())
+            }
             Record::Event(event) => {
                 let mut event = (*event).clone();
                 let secrets = &self.secrets;
@@ -41,14 +44,15 @@ impl Recorder {
                     *text = redact_shapes(&known).into_owned();
                 });
                 let line = self.writer.append(&event).map_err(disk)?.to_vec();
-                self.tell(|reports, writer| reports.event(&event, &line, writer.tally()))
+                self.tell(|reports, writer| reports.event(&event, &line, writer.tally()));
+                Ok(())
             }
         }
     }
 
     /// Lets the display move.
     pub(crate) fn tick(&mut self) {
-        let _ = self.tell(|reports, writer| reports.tick(writer.tally()));
+        self.tell(|reports, writer| reports.tick(writer.tally()));
     }
 
     /// Writes the result file and closes the reports.
@@ -59,15 +63,15 @@ impl Recorder {
             text.push(b'\n');
             write_atomic(&self.dir.result(), &text)?;
         }
-        self.tell(|reports, writer| reports.finish(writer.tally()))
+        self.tell(|reports, writer| reports.finish(writer.tally()));
+        Ok(())
     }
 
     /// Reports never end a run: one that fails is not told any more.
-    fn tell(&mut self, tell: impl FnOnce(&mut Fanout, &Writer) -> io::Result<()>) -> io::Result<()> {
+    fn tell(&mut self, tell: impl FnOnce(&mut Fanout, &Writer) -> io::Result<()>) {
         if !self.deaf && tell(&mut self.reports, &self.writer).is_err() {
             self.deaf = true;
         }
-        Ok(())
     }
 }
 

@@ -168,7 +168,7 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
     })?;
     let json = serde_json::to_value(&*profile).map_err(environment)?;
     let started_at = Clock.stamp();
-    let id = journal::new_run_id("run", started_at, uuid::Uuid::new_v4().as_u128() as u32);
+    let id = journal::new_run_id("run", started_at, uuid::Uuid::new_v4().as_fields().0);
     let manifest = Manifest {
         format: journal::VERSION,
         version: env!("CARGO_PKG_VERSION").to_owned(),

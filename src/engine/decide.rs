@@ -129,11 +129,11 @@ fn exhausted(tally: &Tally, budget: &BudgetCeilings, wall_s: f64) -> Option<(Run
             ));
         }
     }
-    if let Some(tokens) = budget.tokens {
-        if spend.charged_tokens() >= tokens {
-            let why = format!("tokens: {} of {tokens} are used", spend.charged_tokens());
-            return Some((RunOutcome::BudgetExhausted, why));
-        }
+    if let Some(tokens) = budget.tokens
+        && spend.charged_tokens() >= tokens
+    {
+        let why = format!("tokens: {} of {tokens} are used", spend.charged_tokens());
+        return Some((RunOutcome::BudgetExhausted, why));
     }
     if budget.wall_s.is_some_and(|ceiling| wall_s >= ceiling) {
         return Some((RunOutcome::BudgetExhausted, format!("wall: {wall_s:.1} s have passed")));

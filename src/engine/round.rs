@@ -112,9 +112,10 @@ impl Run {
                 Ok(Some(sha256))
             }
             Err(failure) => {
-                let partial_sha256 = match partial.is_empty() {
-                    true => None,
-                    false => Some(self.emitter.store(Stored::Blob, partial.as_bytes())?),
+                let partial_sha256 = if partial.is_empty() {
+                    None
+                } else {
+                    Some(self.emitter.store(Stored::Blob, partial.as_bytes())?)
                 };
                 if !partial.is_empty() {
                     self.answer = Some(partial);

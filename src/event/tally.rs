@@ -409,7 +409,7 @@ impl Tally {
         }
         match &ended.failure {
             Some(failure) => {
-                self.count_failure(Some(format!("{}: {}", failure.class, blur(&failure.evidence))))
+                self.count_failure(Some(format!("{}: {}", failure.class, blur(&failure.evidence))));
             }
             // An answer is no failure yet; its check may say otherwise.
             None if self.started.as_ref().is_some_and(|started| started.checked) => {}

@@ -5,6 +5,5 @@
 mod chat;
 mod claude_captures;
 mod process;
-mod process;
 mod profile_errors;
 mod support;

@@ -166,8 +166,7 @@ impl Shared {
         self.report_exit(&link, &exit, cause, started, bytes, redacted).await;
         match (verdict, fatal_failure) {
             (Ok(answer), _) => Ok(answer),
-            (Err(_), Some(failure)) => Err(failure),
-            (Err(failure), None) => Err(failure),
+            (Err(_), Some(failure)) | (Err(failure), None) => Err(failure),
         }
     }
 
