@@ -73,6 +73,8 @@ pub enum Report {
 /// How an attempt is to be ended. A later, larger one overtakes an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
+    /// The result is here: as soon as nothing that the agent started works any more, as [`Stop::Gracefully`].
+    WhenIdle,
     /// TERM, grace, KILL.
     Gracefully,
     /// KILL.

@@ -56,7 +56,7 @@ impl Watch {
     }
 
     fn stopping(&self) -> bool {
-        self.stop.borrow().is_some()
+        *self.stop.borrow() > Some(Stop::WhenIdle)
     }
 }
 
@@ -149,6 +149,12 @@ impl Run {
     }
 
     fn due(&mut self, watch: &mut Watch, deadline: Deadline) -> std::io::Result<()> {
+        if deadline == Deadline::GraceAfterResult {
+            // A build that the agent left running is work; a process that merely hangs on is not.
+            watch.deadlines.lingers();
+            watch.end(None, Stop::WhenIdle);
+            return self.emitter.live(&Live::Ending("the agent lingers after its result".to_owned()));
+        }
         let failure = Deadlines::class(deadline).map(|class| {
             let setting = match deadline {
                 Deadline::Timeout => self.plan.profile.round.timeout.0,

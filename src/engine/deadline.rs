@@ -18,6 +18,7 @@ pub(crate) struct Deadlines {
     last_event: Option<Instant>,
     tools: BTreeMap<ToolId, Instant>,
     result: Option<Instant>,
+    lingering: bool,
 }
 
 impl Deadlines {
@@ -36,6 +37,7 @@ impl Deadlines {
             last_event: None,
             tools: BTreeMap::new(),
             result: None,
+            lingering: false,
         }
     }
 
@@ -54,10 +56,15 @@ impl Deadlines {
         self.tools.remove(id);
     }
 
-    /// The terminal event is here. A grace that is extended starts anew.
+    /// The terminal event is here.
     pub(crate) fn result_seen(&mut self, now: Instant) {
         self.tools.clear();
         self.result = Some(now);
+    }
+
+    /// The grace after the result has passed and is dealt with; from now on only the walls count.
+    pub(crate) fn lingers(&mut self) {
+        self.lingering = true;
     }
 
     /// The next deadline, the earliest of those that run.
@@ -72,7 +79,9 @@ impl Deadlines {
             consider(Deadline::Wall, at);
         }
         if let Some(result) = self.result {
-            consider(Deadline::GraceAfterResult, result + self.round.grace_after_result.0);
+            if !self.lingering {
+                consider(Deadline::GraceAfterResult, result + self.round.grace_after_result.0);
+            }
             return due;
         }
         match self.last_event {
@@ -158,6 +167,8 @@ mod tests {
         d.tool_called(ToolId::new("a"), at(t0, 1));
         d.result_seen(at(t0, 2));
         assert_eq!(d.next(), (Deadline::GraceAfterResult, at(t0, 22)));
+        d.lingers();
+        assert_eq!(d.next(), (Deadline::Timeout, at(t0, 1000)));
     }
 
     #[test]

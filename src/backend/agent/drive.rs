@@ -21,6 +21,8 @@ use super::{Dialect, ExitFacts, LineSplitter, Signal};
 
 /// How much of the end of standard error is kept for a verdict, bytes.
 const STDERR_TAIL: usize = 8 * 1024;
+/// How often a lingering agent is asked whether anything it started still works.
+const IDLE_CHECK: Duration = Duration::from_secs(1);
 /// Size of one read; as large as the pipe is made.
 const CHUNK: usize = 512 * 1024;
 
@@ -129,6 +131,8 @@ impl Shared {
         });
 
         let mut asked: Option<Stop> = None;
+        let mut idle_check = tokio::time::interval(IDLE_CHECK);
+        let mut busy_told = false;
         let mut fatal_failure: Option<Failure> = None;
         let mut listening = true;
         let exit = loop {
@@ -136,7 +140,26 @@ impl Shared {
                 exit = child.wait() => break exit,
                 stop = link.stopped(asked), if asked != Some(Stop::Now) => {
                     asked = Some(stop);
-                    control.end(if stop == Stop::Now { Duration::ZERO } else { self.grace });
+                    match stop {
+                        Stop::WhenIdle => {}
+                        Stop::Gracefully => control.end(self.grace),
+                        Stop::Now => control.end(Duration::ZERO),
+                    }
+                }
+                _ = idle_check.tick(), if asked == Some(Stop::WhenIdle) => {
+                    let workers = control.workers().await;
+                    if workers.is_empty() {
+                        asked = Some(Stop::Gracefully);
+                        control.end(self.grace);
+                    } else if !std::mem::replace(&mut busy_told, true) {
+                        let names: Vec<&str> = workers.iter().map(|worker| worker.name.as_str()).collect();
+                        let alert = AlertRaised {
+                            alert: "lingering".to_owned(),
+                            severity: Severity::Notice,
+                            message: format!("the result is here, and the agent's processes still work: {}", names.join(", ")),
+                        };
+                        let _ = link.tell(Report::Alert(alert)).await;
+                    }
                 }
                 failure = fatal.recv(), if listening => match failure {
                     Some(failure) => {
