@@ -65,9 +65,10 @@ pub struct Place<'a> {
 /// [`Unavailable`], with a remedy, before anything is started.
 pub fn harness(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
     let profile = place.profile;
+    ready(profile, place.environment, place.workspace)?;
     match profile.agent.harness.as_str() {
-        "claude" => agent(place, Box::new(Claude::new(profile)), "claude"),
-        "command" => agent(place, Box::new(AnyCommand::new(profile)), ""),
+        "claude" => agent(place, Box::new(Claude::new(profile))),
+        "command" => agent(place, Box::new(AnyCommand::new(profile))),
         "chat" => chat(place),
         "scripted" => scripted(place),
         other => Err(Unavailable {
@@ -142,28 +143,54 @@ fn os(environment: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
     environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-fn agent(
-    place: &Place<'_>,
-    invocation: Box<dyn Invocation>,
-    default: &str,
-) -> Result<Arc<dyn Harness>, Unavailable> {
-    let profile = place.profile;
-    let name = profile.agent.command.as_ref().and_then(|argv| argv.0.first()).map_or(default, String::as_str);
-    let environment = agent_environment(profile, place.environment);
-    let path = environment.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
-    let Some(program) = resolve(name, path, place.workspace) else {
-        return Err(Unavailable {
-            what: format!("the program `{name}` is not on the agent's PATH"),
-            remedy: "install it, or name its path in `agent.command`".to_owned(),
-        });
-    };
+/// Sees that what the profile needs is there, before a run directory is made for it.
+///
+/// # Errors
+///
+/// [`Unavailable`], with a remedy.
+pub fn ready(
+    profile: &Profile,
+    environment: &BTreeMap<String, String>,
+    workspace: &Path,
+) -> Result<(), Unavailable> {
     let endpoint = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
     if let Some(key) = endpoint.and_then(|endpoint| endpoint.key_env.as_ref()) {
-        present(key, place.environment)?;
+        present(key, environment)?;
     }
-    let grace = profile.round.grace.0;
+    match profile.agent.harness.as_str() {
+        "scripted" => script(profile).map(drop),
+        "claude" | "command" => program(profile, environment, workspace).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// The agent's program, found the way the child will find it.
+fn program(
+    profile: &Profile,
+    environment: &BTreeMap<String, String>,
+    workspace: &Path,
+) -> Result<PathBuf, Unavailable> {
+    let named = profile.agent.command.as_ref().and_then(|argv| argv.0.first());
+    let name = named.map_or(profile.agent.harness.as_str(), String::as_str);
+    let reaches = agent_environment(profile, environment);
+    let path = reaches.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
+    resolve(name, path, workspace).ok_or_else(|| Unavailable {
+        what: format!("the program `{name}` is not on the agent's PATH"),
+        remedy: "install it, or name its path in `agent.command`".to_owned(),
+    })
+}
+
+fn script(profile: &Profile) -> Result<Script, Unavailable> {
+    Script::load(&profile.agent.script.clone().unwrap_or_default())
+        .map_err(|error| Unavailable { what: error.to_string(), remedy: "correct the script".to_owned() })
+}
+
+fn agent(place: &Place<'_>, invocation: Box<dyn Invocation>) -> Result<Arc<dyn Harness>, Unavailable> {
+    let program = program(place.profile, place.environment, place.workspace)?;
+    let environment = os(agent_environment(place.profile, place.environment));
+    let grace = place.profile.round.grace.0;
     let secrets = Arc::clone(&place.secrets);
-    Ok(Arc::new(AgentHarness::new(invocation, program, os(environment), grace, place.guard.clone(), secrets)))
+    Ok(Arc::new(AgentHarness::new(invocation, program, environment, grace, place.guard.clone(), secrets)))
 }
 
 fn present(key: &str, environment: &BTreeMap<String, String>) -> Result<String, Unavailable> {
@@ -228,8 +255,5 @@ fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
 }
 
 fn scripted(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
-    let path = place.profile.agent.script.clone().unwrap_or_default();
-    let script = Script::load(&path)
-        .map_err(|error| Unavailable { what: error.to_string(), remedy: "correct the script".to_owned() })?;
-    Ok(Arc::new(ScriptedHarness::new(script, settings(place))))
+    Ok(Arc::new(ScriptedHarness::new(script(place.profile)?, settings(place))))
 }

@@ -207,6 +207,10 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
         }
         return resume(dir);
     }
+    if !args.dry_run {
+        registry::ready(&profile, &context.environment, &manifest.workspace)
+            .map_err(|error| unavailable(&error))?;
+    }
     let secrets = registry::secrets(&profile, &context.environment);
     let dir =
         RunDir::create(&path).map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))))?;
