@@ -5,6 +5,7 @@
 mod chat;
 mod claude_captures;
 mod process;
-mod process;
 mod profile_errors;
+mod resume;
+mod run;
 mod support;
