@@ -90,6 +90,10 @@ impl Harness for ChatHarness {
         };
         Box::pin(turns.run(request, link))
     }
+
+    fn replays(&self) -> bool {
+        true
+    }
 }
 
 /// `scripted`: a script says what the model says; everything else is real.
@@ -115,5 +119,9 @@ impl Harness for ScriptedHarness {
             settings: self.settings.clone(),
         };
         Box::pin(turns.run(request, link))
+    }
+
+    fn replays(&self) -> bool {
+        true
     }
 }
