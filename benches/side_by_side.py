@@ -100,12 +100,13 @@ def verdict(value, goal, unit, more=False):
 
 def profile(path, agent, rounds=None, check=False, env=None):
     """Writes a profile for one of the agents beside this file."""
-    text = f'schema = 1\n[agent]\nharness = "command"\nprotocol = "claude-stream-json"\n'
+    text = 'schema = 1\nname = "bench"\n[agent]\nharness = "command"\nprotocol = "claude-stream-json"\n'
     text += f"command = {json.dumps(['sh', str(agent)])}\n"
     if env:
         text += "[agent.env]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in env.items())
     if check:
-        text += '[check]\nregex = "never matches this"\n'
+        # Never true, and what it says quotes the answer: the same failure three times would end the run.
+        text += '[check.json]\npath = "id"\nequals = "none"\n'
     if rounds:
         text += f"[budget]\nrounds = {rounds}\n"
     path.write_text(text)
