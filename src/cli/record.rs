@@ -57,7 +57,7 @@ impl Recorder {
 
     /// Writes the result file and closes the reports.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
-        self.writer.sync().map_err(disk)?;
+        self.writer.settle().map_err(disk)?;
         if let Some(ended) = &self.writer.tally().ended {
             let mut text = serde_json::to_vec_pretty(ended)?;
             text.push(b'\n');

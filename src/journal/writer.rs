@@ -178,12 +178,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the writing: all is on disk, and a long journal has a fresh checkpoint.
-    pub fn finish(mut self) -> Result<Tally, JournalError> {
+    /// Puts all on disk and gives a long journal a fresh checkpoint, at the end of a run that goes on being shown.
+    pub fn settle(&mut self) -> Result<(), JournalError> {
         self.sync()?;
-        if self.offset > INDEX_FROM {
+        if self.offset > INDEX_FROM && self.indexed != self.offset {
             self.index();
         }
+        Ok(())
+    }
+
+    /// Ends the writing, settled.
+    pub fn finish(mut self) -> Result<Tally, JournalError> {
+        self.settle()?;
         Ok(self.tally)
     }
 
