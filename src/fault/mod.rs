@@ -1,4 +1,7 @@
-//! What went wrong: facts in, a classified failure out. Pure.
+//! What went wrong: facts in, a classified failure out.
+//!
+//! **Invariant: pure.** The same facts always have the same class, and the same failure the same decision: no clock, no
+//! chance that is not in the seed, and no file.
 //!
 //! The one table is in `table.rs`: first row that matches wins, machine-readable facts before words. What a class leads
 //! to is in `policy.rs`. A fault that no row knows is a row to add, with a test that names it.

@@ -1,6 +1,9 @@
 //! Bytes on their way to disk: written whole or not at all, by one writer at a time, and without what must not be in
 //! them.
 //!
+//! **Invariant: whole and clean.** A reader sees the old file or the new one, never half of one, and no secret that was
+//! known when it was written.
+//!
 //! Two nets take secrets out. [`Secrets`] knows exact values and replaces them everywhere, prompts and transcripts
 //! included. [`redact_shapes`] knows what keys look like and is for free text only, since it may also hit what is none.
 //! Both run before a text is cut: half a secret matches nothing.

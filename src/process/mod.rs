@@ -1,5 +1,8 @@
 //! Child processes as actors, and the guard that outlives us.
 //!
+//! **Invariant: nothing is left behind.** Whatever was started here is waited for and its end reported, with all that it
+//! started itself; no other room spawns a process.
+//!
 //! One [`Guard`] serves a whole run: `provost guard`, a small single-threaded process of its own session that starts
 //! the children, reaps them, and knows everything they leave behind. A child is an actor: [`Child::wait`] hears its one
 //! [`Exit`], [`Control`] tells it to end, and its output is drained by whoever took the pipes.

@@ -1,6 +1,6 @@
 //! How things are worded for people: lengths of time, sizes, counts, and the nearest name to a misspelt one.
 //!
-//! Pure functions from values to text; nothing here knows where the text goes.
+//! **Invariant: pure.** Functions from values to text; nothing here knows where the text goes.
 
 mod duration;
 mod nearest;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::allow_attributes, reason = "tests")]
 #![allow(missing_docs, reason = "tests")]
 
+mod architecture;
 mod chat;
 mod claude_captures;
 mod process;
