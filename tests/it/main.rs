@@ -6,4 +6,6 @@ mod chat;
 mod claude_captures;
 mod process;
 mod profile_errors;
+mod real_claude;
+mod real_model;
 mod support;

@@ -1,3 +1,5 @@
 //! What several tests stand on.
 
+pub(crate) mod anthropic;
 pub(crate) mod http;
+pub(crate) mod run;
