@@ -111,7 +111,9 @@ pub fn agent_environment(
     }
     let endpoint = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
     if let Some(endpoint) = endpoint.filter(|_| claude) {
-        reaches.insert("ANTHROPIC_BASE_URL".to_owned(), endpoint.base_url.clone());
+        // It adds the version path itself, which `base_url` has already.
+        let url = endpoint.base_url.trim_end_matches('/');
+        reaches.insert("ANTHROPIC_BASE_URL".to_owned(), url.strip_suffix("/v1").unwrap_or(url).to_owned());
         if let Some(key) = endpoint.key_env.as_ref().and_then(|name| environment.get(name)) {
             reaches.insert("ANTHROPIC_API_KEY".to_owned(), key.clone());
         }

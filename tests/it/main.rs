@@ -7,6 +7,8 @@ mod chat;
 mod claude_captures;
 mod process;
 mod profile_errors;
+mod real_claude;
+mod real_model;
 mod resume;
 mod run;
 mod support;

@@ -79,7 +79,10 @@ impl Recorded {
     }
 }
 
-/// A server that gives the nth response to the nth request, and 500 after the last.
+/// What to answer to a request, given how many came before it.
+type Answering = dyn Fn(usize, &Recorded) -> Option<Response> + Send + Sync;
+
+/// A server that gives the nth response to the nth request, and 500 after the last; or what a function says.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: std::net::SocketAddr,
@@ -90,6 +93,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts on a free port.
     pub(crate) fn start(responses: Vec<Response>) -> Self {
+        Self::answering(move |index, _| responses.get(index).cloned())
+    }
+
+    /// Starts on a free port and answers by what is asked.
+    pub(crate) fn answering(
+        answer: impl Fn(usize, &Recorded) -> Option<Response> + Send + Sync + 'static,
+    ) -> Self {
+        let answer: Arc<Answering> = Arc::new(answer);
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -99,10 +110,10 @@ impl Server {
             for connection in listener.incoming() {
                 let Ok(connection) = connection else { return };
                 let (seen, gone) = (Arc::clone(&seen), gone.clone());
-                let responses = responses.clone();
+                let answer = Arc::clone(&answer);
                 thread::spawn(move || {
                     // A client that goes away in the middle is what some tests are about.
-                    let _ = serve(connection, &responses, &seen, &gone);
+                    let _ = serve(connection, &*answer, &seen, &gone);
                 });
             }
         });
@@ -127,7 +138,7 @@ impl Server {
 
 fn serve(
     connection: TcpStream,
-    responses: &[Response],
+    answer: &Answering,
     seen: &Mutex<Vec<Recorded>>,
     gone: &Sender<()>,
 ) -> std::io::Result<()> {
@@ -152,8 +163,8 @@ fn serve(
         recorded.body = String::from_utf8(body).unwrap();
         let response = {
             let mut seen = seen.lock().unwrap();
-            seen.push(recorded);
-            responses.get(seen.len() - 1).cloned()
+            seen.push(recorded.clone());
+            answer(seen.len() - 1, &recorded)
         };
         let response = response.unwrap_or_else(|| Response::json(500, "{}"));
         let mut head = format!("HTTP/1.1 {} Scripted\r\ntransfer-encoding: chunked\r\n", response.status);
@@ -161,6 +172,9 @@ fn serve(
             let _ = write!(head, "{name}: {value}\r\n");
         }
         writer.write_all(format!("{head}\r\n").as_bytes())?;
+        if recorded.line.starts_with("HEAD ") {
+            continue; // It has no body, whatever the header says.
+        }
         for step in response.body {
             match step {
                 Step::Send(text) => {

@@ -1,4 +1,6 @@
 //! What several tests stand on.
 
+pub(crate) mod anthropic;
 pub(crate) mod http;
+pub(crate) mod run;
 pub(crate) mod sandbox;
