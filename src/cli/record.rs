@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::registry::Secrets;
-use crate::event::Record;
+use crate::event::{Record, RunEnded};
 use crate::journal::{JournalError, RunDir, Writer, redact_shapes, write_atomic};
 use crate::report::{Fanout, Reporter};
 
@@ -59,9 +59,7 @@ impl Recorder {
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.writer.settle().map_err(disk)?;
         if let Some(ended) = &self.writer.tally().ended {
-            let mut text = serde_json::to_vec_pretty(ended)?;
-            text.push(b'\n');
-            write_atomic(&self.dir.result(), &text)?;
+            write_result(&self.dir, ended)?;
         }
         self.tell(|reports, writer| reports.finish(writer.tally()));
         Ok(())
@@ -73,6 +71,13 @@ impl Recorder {
             self.deaf = true;
         }
     }
+}
+
+/// Writes the last event's object as the result file.
+pub(crate) fn write_result(dir: &RunDir, ended: &RunEnded) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(ended)?;
+    text.push(b'\n');
+    write_atomic(&dir.result(), &text)
 }
 
 /// Locks the recorder; a panic elsewhere does not make what is recorded wrong.

@@ -114,7 +114,22 @@ fn show_again(
         let _ = reports.event(&event, &line, &taken.tally);
         let _ = reports.finish(&taken.tally);
     }
+    if !prepared.dir.result().exists() {
+        // Killed between the last event and this file.
+        super::record::write_result(&prepared.dir, ended).map_err(environment)?;
+    }
+    answer(args, ended)?;
     Ok(ended.exit_code)
+}
+
+/// Prints what the agent said last, unless the events are printed.
+fn answer(args: &RunArgs, ended: &RunEnded) -> Result<(), CliError> {
+    if !args.json
+        && let Some(output) = &ended.output
+    {
+        super::print(&format!("{}\n", output.trim_end())).map_err(environment)?;
+    }
+    Ok(())
 }
 
 fn task(context: &Context, args: &RunArgs) -> Result<String, CliError> {
@@ -397,11 +412,7 @@ async fn drive(
     let finish = lock(&recorder).finish();
     let ended = ended.map_err(environment)?;
     finish.map_err(environment)?;
-    if !args.json
-        && let Some(output) = &ended.output
-    {
-        super::print(&format!("{}\n", output.trim_end())).map_err(environment)?;
-    }
+    answer(args, &ended)?;
     Ok(ended.exit_code)
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn next(tally: &Tally, budget: &BudgetCeilings, checked: bool, wall_s
         };
     };
     if last.outcome == RoundOutcome::Stopped {
-        return stopped(last);
+        return stopped(last, tally, budget, wall_s);
     }
     if checked && last.check.is_none() && worth_checking(last) {
         return Step::Check(last.round);
@@ -94,13 +94,16 @@ fn worth_checking(last: &RoundSummary) -> bool {
     }
 }
 
-fn stopped(last: &RoundSummary) -> Step {
+fn stopped(last: &RoundSummary, tally: &Tally, budget: &BudgetCeilings, wall_s: f64) -> Step {
     match &last.failure {
         Some(failure) if failure.class == FaultClass::BudgetLimit => {
             Step::End(RunOutcome::BudgetExhausted, failure.combined())
         }
-        Some(failure) => Step::End(RunOutcome::Interrupted, failure.combined()),
-        None => Step::End(RunOutcome::Interrupted, "interrupted".to_owned()),
+        // A person who stops a round ends its run before anything is decided; so the run was taken up again.
+        _ => match exhausted(tally, budget, wall_s) {
+            Some((outcome, why)) => Step::End(outcome, why),
+            None => Step::Round(tally.rounds.next()),
+        },
     }
 }
 
@@ -139,7 +142,8 @@ fn exhausted(tally: &Tally, budget: &BudgetCeilings, wall_s: f64) -> Option<(Run
         return Some((RunOutcome::BudgetExhausted, format!("wall: {wall_s:.1} s have passed")));
     }
     let rounds = budget.rounds.unwrap_or(1);
-    (tally.rounds.0 >= rounds)
+    // A round that a person stopped came to nothing and is made again when the run is taken up again.
+    (tally.rounds.0.saturating_sub(tally.outcomes.stopped) >= rounds)
         .then(|| (RunOutcome::BudgetExhausted, format!("rounds: {rounds} of {rounds} are used")))
 }
 

@@ -32,8 +32,9 @@ const SHAPES: &[(&str, Rewrite)] = &[
         flag,
     ),
     (r#"(^|[\s"'\[(,`])(-u)([ \t]*|["'],\s*["'])(["']?)([^\s:"'/]+):([^\s"']+)"#, user_pass),
+    // A known value's mark is passed over whole: its name is what a reader needs.
     (
-        r#"\b([A-Za-z_][A-Za-z0-9_.-]*)(\\?["']?)([ \t]*[=:][ \t]*)("[^"]*"|'[^']*'|\\"[^"]*\\"|[^\s"',;&)\]}=>][^\s"',;&)\]}]*)"#,
+        r#"\[secret:[A-Za-z_][A-Za-z0-9_]*\]|\b([A-Za-z_][A-Za-z0-9_.-]*)(\\?["']?)([ \t]*[=:][ \t]*)("[^"]*"|'[^']*'|\\"[^"]*\\"|[^\s"',;&)\]}=>][^\s"',;&)\]}]*)"#,
         assignment,
     ),
     (r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?", |_| Some(MARK.to_owned())),

@@ -41,12 +41,23 @@ fn end(ended: &Value) -> Value {
     ended
 }
 
-/// How many edits the events know of: called, or returned from.
-fn edits(before: &[Value], kind: &str) -> usize {
-    let called = of_kind(before, "tool.called");
-    let is_edit =
-        |id: &Value| called.iter().filter(|call| call["id"] == *id && call["name"] == "edit").count() > 0;
-    of_kind(before, kind).iter().filter(|event| is_edit(&event["id"])).count()
+/// How many edits the events know of: called, and returned from.
+fn edits(before: &[Value]) -> (usize, usize) {
+    let (mut called, mut returned, mut open) = (0, 0, None);
+    for event in before {
+        match event["kind"].as_str().unwrap() {
+            "tool.called" if event["name"] == "edit" => {
+                called += 1;
+                open = Some(&event["id"]);
+            }
+            "tool.returned" if open == Some(&event["id"]) => {
+                returned += 1;
+                open = None;
+            }
+            _ => {}
+        }
+    }
+    (called, returned)
 }
 
 /// The input tokens of all turns on record: each turn has its own number of them.
@@ -128,8 +139,7 @@ impl Whole {
                 bytes = usize::midpoint(bytes, *next);
             }
             let before = &self.events[..known];
-            let returned = edits(before, "tool.returned");
-            let called = edits(before, "tool.called");
+            let (called, returned) = edits(before);
             let last = before.last().map_or("nothing", |event| event["kind"].as_str().unwrap());
             // An edit that is in doubt may have been made or not.
             for done in returned..=called {

@@ -286,10 +286,10 @@ fn does_the_same_call_with_out_do_nothing_twice() {
 
 #[test]
 fn does_a_dry_run_keep_the_prompt_and_call_nothing() {
-    let sandbox = Sandbox::shell("touch called; echo done", "", "[prompt]\nsystem = \"Be brief.\"\n");
+    let sandbox = Sandbox::scripted(REPAIRS, "[prompt]\nsystem = \"Be brief.\"\n");
     let ran = sandbox.run(&["run", "--dry-run", "Count to three."]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(!sandbox.path("called").exists());
+    assert!(!sandbox.path("wall.txt").exists());
     let prompts = bytes_under(&sandbox.run_dir().join("prompts"));
     assert!(prompts.iter().any(|(_, bytes)| holds(bytes, "Count to three.")));
     assert!(prompts.iter().any(|(_, bytes)| holds(bytes, "Be brief.")));

@@ -107,7 +107,7 @@ fn rows() {
         ("auth ends the run at once", &[(Some(C::Auth), false, None, "401")], 9, Some(O::Unavailable)),
         ("a crash with nothing done goes on", &[(Some(C::AgentCrash), false, None, "x")], 9, None),
         ("a crash in the only round", &[(Some(C::AgentCrash), false, None, "x")], 1, Some(O::AgentFailed)),
-        ("a person said stop", &[(Some(C::UserAbort), true, None, "signal 2")], 9, Some(O::Interrupted)),
+        ("a round that a person stopped is made again", &[(Some(C::UserAbort), true, None, "2")], 1, None),
     ];
     for (name, on_record, ceiling, wanted) in rows {
         let step = next(&tally(true, on_record), &rounds(*ceiling), true, 0.0);

@@ -76,6 +76,7 @@ const STAYS: &[&str] = &[
     "primary_key=id",
     "key=value",
     "API_KEY=[secret:API_KEY]",
+    "it is [secret:MY_TOKEN], and key: [secret:A_KEY]",
     "sk-learn-is-a-fine-library",
     "PASSWORD=\nnext line",
     "password:\n  min_length: 8",
