@@ -78,7 +78,7 @@ fn two_rounds(more: &str) -> (Ran, Vec<Recorded>) {
     let file = place.path().join("answer.txt");
     let server = model(file.to_str().unwrap().to_owned());
     let workspace = format!("{more}\n[workspace]\ndir = \"{}\"\n", place.path().display());
-    let ran = stage(&server, &workspace).run(TASK, &[("PROVOST_TEST_KEY", KEY)]);
+    let ran = stage(&server, &workspace).run(TASK, &[("PROVOST_TEST_KEY", KEY)], &[]);
     let story = ran.story();
     assert_eq!(ran.output.status.code(), Some(0), "{story}");
     assert_eq!(std::fs::read_to_string(file).unwrap(), "right\n", "{story}");
@@ -197,7 +197,7 @@ fn real_claude_with_a_bad_key_ends_fast_as_unavailable() {
             anthropic::aside(request)
         })
     });
-    let ran = stage(&server, "").run(TASK, &[("PROVOST_TEST_KEY", KEY)]);
+    let ran = stage(&server, "").run(TASK, &[("PROVOST_TEST_KEY", KEY)], &[]);
     let story = ran.story();
     assert_eq!(ran.output.status.code(), Some(4), "{story}");
     let failed = ran.of("attempt.failed");

@@ -1,4 +1,5 @@
 //! One `provost run` in a directory of its own, and what it left on record.
+#![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -46,7 +47,7 @@ impl Stage {
     }
 
     /// Does the task with nothing in the environment but these variables, a home and the `PATH`.
-    pub(crate) fn run(self, task: &str, environment: &[(&str, &str)]) -> Ran {
+    pub(crate) fn run(self, task: &str, environment: &[(&str, &str)], flags: &[&str]) -> Ran {
         let begun = Instant::now();
         let dir = self.path("run");
         let output = Command::new(env!("CARGO_BIN_EXE_provost"))
@@ -54,6 +55,7 @@ impl Stage {
             .arg(self.path("provost.toml"))
             .arg("--out")
             .arg(&dir)
+            .args(flags)
             .arg(task)
             .current_dir(self.path("work"))
             .env_clear()
