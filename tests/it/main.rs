@@ -5,6 +5,7 @@
 mod architecture;
 mod chat;
 mod claude_captures;
+mod generated;
 mod process;
 mod profile_errors;
 mod support;
