@@ -9,13 +9,13 @@ use super::{
 };
 
 macro_rules! kinds {
-    ($($name:ident = $word:literal,)*) => {
+    ($($name:ident = $word:literal: $about:literal,)*) => {
         /// What happened. The `kind` key of a line names the variant.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "kind")]
         pub enum Kind {
             $(
-                #[doc = concat!("`", $word, "`")]
+                #[doc = concat!("`", $word, "`: ", $about)]
                 #[serde(rename = $word)]
                 $name($name),
             )*
@@ -35,6 +35,9 @@ macro_rules! kinds {
 
             /// All words, in the order of the first journal.
             pub const WORDS: &'static [&'static str] = &[$($word,)*];
+
+            /// Each word with a sentence about it, for `provost-events(7)`.
+            pub const ABOUT: &'static [(&'static str, &'static str)] = &[$(($word, $about),)*];
         }
 
         $(
@@ -48,33 +51,33 @@ macro_rules! kinds {
 }
 
 kinds! {
-    RunStarted = "run.started",
-    RunResumed = "run.resumed",
-    RunEnded = "run.ended",
-    RoundStarted = "round.started",
-    RoundEnded = "round.ended",
-    PromptSent = "prompt.sent",
-    AgentSpawned = "agent.spawned",
-    AgentExited = "agent.exited",
-    AttemptStarted = "attempt.started",
-    AttemptAccepted = "attempt.accepted",
-    AttemptRetrying = "attempt.retrying",
-    AttemptFailed = "attempt.failed",
-    AttemptFinished = "attempt.finished",
-    TextDelta = "text.delta",
-    TurnEnded = "turn.ended",
-    ToolCalled = "tool.called",
-    ToolReturned = "tool.returned",
-    UsageReported = "usage.reported",
-    WaitStarted = "wait.started",
-    WaitEnded = "wait.ended",
-    CheckStarted = "check.started",
-    CheckEnded = "check.ended",
-    BudgetReserved = "budget.reserved",
-    BudgetCommitted = "budget.committed",
-    BudgetRefused = "budget.refused",
-    AlertRaised = "alert.raised",
-    AlertCleared = "alert.cleared",
+    RunStarted = "run.started": "A run begins: what it was asked to do, with which profile and under which ceilings.",
+    RunResumed = "run.resumed": "A killed or interrupted run goes on; says what was cut and what was in doubt.",
+    RunEnded = "run.ended": "The last event of every run; the same object is `result.json`.",
+    RoundStarted = "round.started": "A round begins: one invocation of the agent.",
+    RoundEnded = "round.ended": "A round has settled, in one way or another.",
+    PromptSent = "prompt.sent": "A text is about to be sent; `prompts/<sha256>.txt` holds it already.",
+    AgentSpawned = "agent.spawned": "The agent process runs.",
+    AgentExited = "agent.exited": "The agent process is gone, and so is all that it started.",
+    AttemptStarted = "attempt.started": "One try of the round's request on one model begins.",
+    AttemptAccepted = "attempt.accepted": "The other side has taken the request.",
+    AttemptRetrying = "attempt.retrying": "The agent's own retry loop is at work; never success, never terminal.",
+    AttemptFailed = "attempt.failed": "The attempt failed, with the classified failure.",
+    AttemptFinished = "attempt.finished": "The attempt succeeded: an explicit end and a meaningful answer.",
+    TextDelta = "text.delta": "Text as it streams; shown live and never journaled.",
+    TurnEnded = "turn.ended": "One model inference has ended.",
+    ToolCalled = "tool.called": "A tool is about to run, or runs inside the agent.",
+    ToolReturned = "tool.returned": "A tool has answered.",
+    UsageReported = "usage.reported": "Somebody said what was consumed.",
+    WaitStarted = "wait.started": "A wait begins: why, and until when at the latest.",
+    WaitEnded = "wait.ended": "A wait is over, complete or cut short.",
+    CheckStarted = "check.started": "The check of a round's result begins.",
+    CheckEnded = "check.ended": "The check has decided; only this makes a result a result.",
+    BudgetReserved = "budget.reserved": "A part of the budget is set aside for work that begins.",
+    BudgetCommitted = "budget.committed": "What was really used of a reservation, and of the budget so far.",
+    BudgetRefused = "budget.refused": "The budget cannot cover what is asked for.",
+    AlertRaised = "alert.raised": "Something that a person should know.",
+    AlertCleared = "alert.cleared": "What an alert was about is over.",
 }
 
 /// The ceilings of a run; absent means none.

@@ -6,6 +6,7 @@
 mod architecture;
 mod chat;
 mod claude_captures;
+mod generated;
 mod process;
 mod profile_errors;
 mod real_claude;

@@ -1,13 +1,15 @@
 //! What is made from the definitions themselves: man pages, completions, schemas, help texts.
 
+mod pages;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Command, ValueEnum};
 use clap_complete::Shell;
 
-use super::error::{CliError, environment};
-use super::{data, exit};
+use crate::cli::error::{CliError, environment};
+use crate::cli::{data, exit};
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
@@ -32,7 +34,7 @@ pub(crate) struct CompletionsArgs {
 /// Arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The page, without its section: `provost`, `provost-run`
+    /// The page, without its section: `provost`, `provost-run`, `provost-profile`
     #[arg(default_value = "provost")]
     page: String,
     /// Write all pages and completions below this directory instead, as `man/` and `completions/`
@@ -69,8 +71,10 @@ fn completion(command: &mut Command, shell: Shell) -> String {
 pub(crate) fn man(command: &Command, args: &ManArgs) -> Result<u8, CliError> {
     let pages = pages(command)?;
     if let Some(dir) = &args.write {
-        let mut files: Vec<(PathBuf, String)> =
-            pages.into_iter().map(|(name, text)| (dir.join("man").join(format!("{name}.1")), text)).collect();
+        let mut files: Vec<(PathBuf, String)> = pages
+            .into_iter()
+            .map(|(name, section, text)| (dir.join("man").join(format!("{name}.{section}")), text))
+            .collect();
         for (shell, name) in
             [(Shell::Bash, "provost.bash"), (Shell::Zsh, "_provost"), (Shell::Fish, "provost.fish")]
         {
@@ -84,21 +88,23 @@ pub(crate) fn man(command: &Command, args: &ManArgs) -> Result<u8, CliError> {
         }
         return Ok(0);
     }
-    let Some((_, text)) = pages.iter().find(|(name, _)| *name == args.page) else {
-        let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
+    let Some((_, _, text)) = pages.iter().find(|(name, ..)| *name == args.page) else {
+        let names: Vec<&str> = pages.iter().map(|(name, ..)| name.as_str()).collect();
         return Err(CliError::usage(format!("there is no page `{}`", args.page)).hint(names.join(", ")));
     };
     data(text)
 }
 
-fn pages(command: &Command) -> Result<Vec<(String, String)>, CliError> {
+/// Every page: its name, its section and its text.
+fn pages(command: &Command) -> Result<Vec<(String, u8, String)>, CliError> {
     let mut command = command.clone().disable_help_subcommand(true);
     command.build();
-    let mut pages = vec![("provost".to_owned(), page(&command)?)];
+    let mut pages = vec![("provost".to_owned(), 1, page(&command)?)];
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         let name = format!("provost-{}", verb.get_name());
-        pages.push((name.clone(), page(verb)?));
+        pages.push((name, 1, page(verb)?));
     }
+    pages.extend(pages::all().map(|(name, section, text)| (name.to_owned(), section, text)));
     Ok(pages)
 }
 
@@ -109,6 +115,8 @@ fn page(command: &Command) -> Result<String, CliError> {
     let mut bytes = Vec::new();
     man.render(&mut bytes).map_err(environment)?;
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    // An empty date is left out, and the source would stand in its place.
+    text = text.replacen("  \"provost ", " \"\" \"provost ", 1);
     text.push_str(".SH \"EXIT STATUS\"\n");
     for (code, meaning) in exit::TABLE {
         let _ = write!(text, ".TP\n\\fB{code}\\fR\n{meaning}\n");

@@ -1,0 +1,118 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_provost_global_optspecs
+    string join \n root= color= q/quiet v/verbose h/help V/version
+end
+
+function __fish_provost_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_provost_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_provost_using_subcommand
+    set -l cmd (__fish_provost_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c provost -n "__fish_provost_needs_command" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_needs_command" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_needs_command" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_needs_command" -s V -l version -d 'Print version'
+complete -c provost -n "__fish_provost_needs_command" -f -a "run" -d 'Do one task: one round, or rounds until its check passes'
+complete -c provost -n "__fish_provost_needs_command" -f -a "peek" -d 'Look at a live, dead or finished run'
+complete -c provost -n "__fish_provost_needs_command" -f -a "init" -d 'Write a first profile for the agents and keys found on this machine'
+complete -c provost -n "__fish_provost_needs_command" -f -a "schema" -d 'Print the JSON schema of a file kind, for editors'
+complete -c provost -n "__fish_provost_needs_command" -f -a "completions" -d 'Print shell completions'
+complete -c provost -n "__fish_provost_needs_command" -f -a "man" -d 'Print a man page, or write all of them'
+complete -c provost -n "__fish_provost_needs_command" -f -a "help" -d 'Explain a verb, or one of: exit-codes, harnesses'
+complete -c provost -n "__fish_provost_needs_command" -f -a "guard" -d 'The process that outlives us and leaves no agent behind'
+complete -c provost -n "__fish_provost_using_subcommand run" -s p -l profile -d 'The profile' -r -F
+complete -c provost -n "__fish_provost_using_subcommand run" -l task-file -d 'A file that holds the task' -r -F
+complete -c provost -n "__fish_provost_using_subcommand run" -l set -d 'Change a key of the profile' -r
+complete -c provost -n "__fish_provost_using_subcommand run" -l out -d 'The run directory itself, instead of one under the root' -r -F
+complete -c provost -n "__fish_provost_using_subcommand run" -l label -d 'A label, kept in the manifest' -r
+complete -c provost -n "__fish_provost_using_subcommand run" -l seed -d 'The seed of everything random' -r
+complete -c provost -n "__fish_provost_using_subcommand run" -l resume -d 'Go on with a killed or interrupted run' -r
+complete -c provost -n "__fish_provost_using_subcommand run" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand run" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand run" -l json -d 'Print the journal\'s events as JSON lines'
+complete -c provost -n "__fish_provost_using_subcommand run" -l dry-run -d 'Assemble and keep every prompt, and call nothing'
+complete -c provost -n "__fish_provost_using_subcommand run" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand run" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l select -d 'One value of the snapshot (`spend.usd`, `rounds.-1.outcome`), or `events.KIND` with `--window`' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l window -d 'How many events `--select events.KIND` gives' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l events -d 'The last N events, as they are in the journal' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l round -d 'One round' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand peek" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand peek" -l json -d 'The snapshot as JSON'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l log -d 'With `--round`: the end of the agent\'s transcript'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l prompts -d 'The exact prompts that were sent'
+complete -c provost -n "__fish_provost_using_subcommand peek" -s f -l follow -d 'Go on showing what happens until the run ends'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l runs -d 'The list of runs'
+complete -c provost -n "__fish_provost_using_subcommand peek" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand peek" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand peek" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand init" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand init" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand init" -l print -d 'Print it instead'
+complete -c provost -n "__fish_provost_using_subcommand init" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand init" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand schema" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand schema" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand schema" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand schema" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand completions" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand completions" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand completions" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand man" -l write -d 'Write all pages and completions below this directory instead, as `man/` and `completions/`' -r -F
+complete -c provost -n "__fish_provost_using_subcommand man" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand man" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand man" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand man" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand help" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand help" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand help" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand guard" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand guard" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand guard" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand guard" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand guard" -s h -l help -d 'Print help (see more with \'--help\')'
