@@ -274,14 +274,20 @@ impl Reader {
     /// Reads to the end, whatever happens on the way: an agent must never block on a full pipe.
     fn read(mut self, mut pipe: impl Read) -> Reading {
         let mut chunk = vec![0; CHUNK];
-        let mut clear = Vec::with_capacity(CHUNK + 4096);
+        let mut clear = Vec::new();
         let mut lines = LineSplitter::default();
         let mut signals = Vec::new();
         let (mut bytes, mut redacted, mut error) = (0, 0, None);
         loop {
             clear.clear();
+            // Without anything to hide, what was read is taken as it is.
+            let mut plain = 0;
             let end = match pipe.read(&mut chunk) {
                 Ok(0) => true,
+                Ok(read) if self.veil.is_clear() => {
+                    plain = read;
+                    false
+                }
                 Ok(read) => {
                     redacted += self.veil.push(&chunk[..read], &mut clear);
                     false
@@ -292,12 +298,13 @@ impl Reader {
             if end {
                 redacted += self.veil.finish(&mut clear);
             }
+            let piece = if plain > 0 { &chunk[..plain] } else { &clear[..] };
             if error.is_none() {
-                error = self.transcript.write_all(&clear).err();
+                error = self.transcript.write_all(piece).err();
             }
-            bytes += clear.len() as u64;
+            bytes += piece.len() as u64;
             let dialect = &mut self.dialect;
-            lines.push(&clear, |line| dialect.line(line.bytes, &mut signals));
+            lines.push(piece, |line| dialect.line(line.bytes, &mut signals));
             if end {
                 lines.finish(|line| dialect.line(line.bytes, &mut signals));
                 dialect.end(&mut signals);
