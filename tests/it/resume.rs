@@ -142,9 +142,9 @@ impl Whole {
             let (called, returned) = edits(before);
             let last = before.last().map_or("nothing", |event| event["kind"].as_str().unwrap());
             // An edit that is in doubt may have been made or not.
-            for done in returned..=called {
+            for (done, wall) in STATES.iter().enumerate().take(called + 1).skip(returned) {
                 let what = format!("after {known} events ({last}), torn: {torn}, edits: {done}");
-                self.goes_on(&what, bytes, STATES[done]);
+                self.goes_on(&what, bytes, wall);
             }
         }
     }
