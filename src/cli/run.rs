@@ -61,6 +61,8 @@ pub(crate) struct RunArgs {
 struct Prepared {
     dir: RunDir,
     manifest: Manifest,
+    /// The task itself; the manifest's copy is without secret values.
+    task: String,
     profile: Arc<Profile>,
     writer: Writer,
     taken: Option<Taken>,
@@ -229,10 +231,11 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
     let secrets = registry::secrets(&profile, &context.environment);
     let dir =
         RunDir::create(&path).map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))))?;
+    let task = manifest.task.clone();
     let manifest = veiled(&manifest, &secrets)?;
     manifest.write(&dir).map_err(environment)?;
     let writer = Writer::create(&dir, &id, started_at).map_err(environment)?;
-    Ok(Prepared { dir, manifest, profile, writer, taken: None })
+    Ok(Prepared { dir, manifest, task, profile, writer, taken: None })
 }
 
 /// The manifest without secret values: a task or a `--set` may hold one.
@@ -270,7 +273,8 @@ fn resume(dir: RunDir) -> Result<Prepared, CliError> {
     let answer = open.or(last).and_then(text);
     let replay = replay(&dir, &tally)?;
     let taken = Taken { tally, cut_bytes: recovered.cut_bytes, answer, replay };
-    Ok(Prepared { dir, manifest, profile: Arc::new(profile), writer, taken: Some(taken) })
+    let task = manifest.task.clone();
+    Ok(Prepared { dir, manifest, task, profile: Arc::new(profile), writer, taken: Some(taken) })
 }
 
 /// The recorded steps of the attempt that was open when provost was killed.
@@ -358,7 +362,7 @@ async fn drive(
     args: &RunArgs,
     prepared: Prepared,
 ) -> Result<u8, CliError> {
-    let Prepared { dir, manifest, profile, writer, taken } = prepared;
+    let Prepared { dir, manifest, task, profile, writer, taken } = prepared;
     let shutdown = Shutdown::listen().map_err(environment)?;
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;
     let (system, files) = read_files(&profile)?;
@@ -382,7 +386,7 @@ async fn drive(
         run: manifest.run.clone(),
         verb: "run",
         profile,
-        task: manifest.task.clone(),
+        task,
         system,
         files,
         seed: manifest.seed,
