@@ -108,7 +108,7 @@ fn sessions(ran: &Ran, kind: &str) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs the Claude Code CLI; .ci/run installs it"]
+#[cfg_attr(not(real_claude), ignore = "needs the Claude Code CLI; .ci/install-real installs it")]
 fn real_claude_delivers_in_the_second_round_what_the_check_refused_in_the_first() {
     let (ran, asked) = two_rounds("");
     let story = ran.story();
@@ -164,7 +164,7 @@ fn real_claude_delivers_in_the_second_round_what_the_check_refused_in_the_first(
 }
 
 #[test]
-#[ignore = "needs the Claude Code CLI; .ci/run installs it"]
+#[cfg_attr(not(real_claude), ignore = "needs the Claude Code CLI; .ci/install-real installs it")]
 fn real_claude_resumes_the_session_where_the_profile_says_continue() {
     let (ran, asked) = two_rounds("[lineage]\nsession = \"continue\"\n");
     let story = ran.story();
@@ -188,7 +188,7 @@ fn real_claude_resumes_the_session_where_the_profile_says_continue() {
 }
 
 #[test]
-#[ignore = "needs the Claude Code CLI; .ci/run installs it"]
+#[cfg_attr(not(real_claude), ignore = "needs the Claude Code CLI; .ci/install-real installs it")]
 fn real_claude_with_a_bad_key_ends_fast_as_unavailable() {
     let server = Server::answering(|_, request| {
         Some(if anthropic::asks(request) {

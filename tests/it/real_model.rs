@@ -41,7 +41,7 @@ impl Drop for Served {
 }
 
 #[test]
-#[ignore = "needs a model in a Python environment; .ci/run installs it"]
+#[cfg_attr(not(real_model), ignore = "needs a model in a Python environment; .ci/install-real installs it")]
 fn real_model_answers_and_its_usage_is_on_record() {
     let served = Served::start();
     let stage = Stage::new(&format!(

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn does_a_dropped_child_live_on() {
@@ -62,31 +63,13 @@ fn does_anything_survive_when_the_guard_loses_its_parent() {
 }
 
 #[test]
-#[ignore = "runs until it is killed"]
-fn a_provost_to_be_killed() {
-    run(async {
-        let guard = Guard::start(exe()).await.unwrap();
-        let script = "trap '' TERM; echo $$; setsid sh -c 'echo $$; exec sleep 1000' & (setsid sh -c 'echo $$; exec sleep 1000' &); wait";
-        let mut child = sh(&guard, script).await;
-        let mut stdout = child.take_stdout().unwrap();
-        for _ in 0..3 {
-            println!("\npid {}", number(&mut stdout));
-        }
-        child.wait().await;
-    });
-}
-
-#[test]
 fn does_anything_survive_when_provost_is_killed() {
-    let mut provost = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "process::guard::a_provost_to_be_killed", "--ignored", "--nocapture"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(provost.stdout.take().unwrap()));
-    let pids: Vec<u32> =
-        lines.filter_map(|line| line.unwrap().strip_prefix("pid ")?.parse().ok()).take(3).collect();
-    assert!(pids.len() == 3 && pids.iter().all(|pid| lives(*pid)), "{pids:?}");
+    let program = "trap '' TERM; setsid sh -c 'echo $$ >own; exec sleep 1000' & \
+                   (setsid sh -c 'echo $$ >daemon; exec sleep 1000' &); echo $$ >agent; wait";
+    let sandbox = Sandbox::shell(program, "", "");
+    let mut provost = sandbox.start(&["run", "go on"]);
+    let pids = ["agent", "own", "daemon"].map(|name| sandbox.pid(name));
+    assert!(pids.iter().all(|pid| lives(*pid)), "{pids:?}");
     provost.kill().unwrap();
     provost.wait().unwrap();
     assert!(pids.into_iter().all(dies));

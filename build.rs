@@ -1,0 +1,19 @@
+//! Says whether the real agent CLI and the real model are at hand, so that their tests run where these are and stand as
+//! ignored in the closing line where they are not. The program itself does not depend on it.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::allow_attributes,
+    reason = "how a build script talks"
+)]
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    for (variable, flag) in [("PROVOST_TEST_CLAUDE", "real_claude"), ("PROVOST_TEST_PYTHON", "real_model")] {
+        println!("cargo::rerun-if-env-changed={variable}");
+        println!("cargo::rustc-check-cfg=cfg({flag})");
+        if std::env::var_os(variable).is_some_and(|value| !value.is_empty()) {
+            println!("cargo::rustc-cfg={flag}");
+        }
+    }
+}
