@@ -51,10 +51,13 @@ impl Run {
         }
         match open.failure {
             None => self.settle(open.round, started, Ok(open.output_sha256)),
-            Some(failure) => match self.again(attempt, &failure).await? {
-                Some(next) => self.attempts(open.round, next, started).await,
-                None => self.settle(open.round, started, Err(failure)),
-            },
+            Some(failure) => {
+                if let Some(next) = self.again(attempt, &failure).await? {
+                    return self.attempts(open.round, next, started).await;
+                }
+                let failure = self.interrupted(failure);
+                self.settle(open.round, started, Err(failure))
+            }
         }
     }
 
@@ -73,7 +76,7 @@ impl Run {
                 attempt = next;
                 continue;
             }
-            return self.settle(round, started, outcome);
+            return self.settle(round, started, outcome.map_err(|failure| self.interrupted(failure)));
         }
     }
 
@@ -149,6 +152,17 @@ impl Run {
         };
         let complete = self.wait(format!("{}: {}", failure.class, failure.evidence), after).await?;
         Ok(complete.then(|| attempt.next()))
+    }
+
+    /// A failure that would have been tried again, had nobody asked to end: the round was stopped, and a resume makes it
+    /// again. What failed stays on record in `attempt.failed`.
+    fn interrupted(&self, failure: Failure) -> Failure {
+        match self.shutdown.asked() {
+            Some(asked) if fault::retryable(failure.class) && !failure.emitted_output => {
+                Failure::ours(FaultClass::UserAbort, format!("interrupted by signal {}", asked.signal))
+            }
+            _ => failure,
+        }
     }
 
     /// Waits where it can be seen; false when it was cut short.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::backend::{Harness, Oracle, Replayed};
 use crate::event::{
     BudgetCeilings, CheckEnded, CheckStarted, NodeId, Phase, RoundNumber, RunEnded, RunId, RunOutcome,
-    RunResumed, RunStarted, Sha256, Stored, Tally,
+    RunResumed, RunStarted, Sha256, Stored, Tally, blur,
 };
 use crate::profile::Profile;
 
@@ -208,8 +208,7 @@ impl Run {
             Some(output) => Some(self.emitter.store(Stored::Blob, output)?),
             None => None,
         };
-        let failure_sha256 =
-            (!finding.delivered).then(|| Sha256::of(comparable(&finding.evidence).as_bytes()));
+        let failure_sha256 = (!finding.delivered).then(|| Sha256::of(blur(&finding.evidence).as_bytes()));
         self.emitter.emit(CheckEnded {
             round,
             delivered: finding.delivered,
@@ -245,19 +244,4 @@ impl Run {
         self.emitter.sync()?;
         Ok(ended)
     }
-}
-
-/// Makes equal failures equal: counts, times and addresses differ between runs of the same broken test.
-fn comparable(evidence: &str) -> String {
-    let mut text = String::with_capacity(evidence.len());
-    for c in evidence.chars() {
-        if c.is_ascii_digit() {
-            if !text.ends_with('#') {
-                text.push('#');
-            }
-        } else {
-            text.push(c);
-        }
-    }
-    text
 }

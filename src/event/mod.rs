@@ -39,7 +39,7 @@ pub use kind::{
 pub use live::{Deadline, Live};
 pub use outcome::{RoundOutcome, RunOutcome, Severity, Spend};
 pub use record::{Record, Stored};
-pub use tally::{CheckSummary, OpenAlert, OpenRound, OpenTool, Outcomes, Phase, RoundSummary, Tally};
+pub use tally::{CheckSummary, OpenAlert, OpenRound, OpenTool, Outcomes, Phase, RoundSummary, Tally, blur};
 pub use usage::{Usage, UsageSource};
 
 use jiff::Timestamp;

@@ -348,3 +348,24 @@ fn does_init_write_a_profile_that_loads_and_never_overwrite() {
     refused(&sandbox, &["init"], 2, "is there already");
     assert_eq!(sandbox.read("provost.toml"), profile);
 }
+
+#[test]
+fn does_a_run_that_is_interrupted_while_it_waits_go_on_when_asked() {
+    let script = "[[round]]\n[[round.turn]]\nfault = { status = 429, text = \"slow down\", retry_after = 30 }\n\
+                  [[round]]\n[[round.turn]]\ntext = \"done\"\n";
+    let sandbox = Sandbox::scripted(script, "");
+    let provost = sandbox.start(&["run", "go on"]);
+    wait_for("the wait", || {
+        let runs = std::fs::read_dir(sandbox.path(".provost/runs")).into_iter().flatten().flatten();
+        let journals = runs.filter_map(|run| std::fs::read_to_string(run.path().join("journal.jsonl")).ok());
+        journals.into_iter().any(|journal| journal.contains("\"wait.started\""))
+    });
+    signal(provost.id(), "INT");
+    assert_eq!(finish(provost).code, Some(130));
+    let events = sandbox.events();
+    assert_eq!(of_kind(&events, "attempt.failed")[0]["class"], "rate_limited");
+    assert_eq!(of_kind(&events, "round.ended")[0]["outcome"], "stopped");
+    let run = sandbox.run_dir();
+    let ran = sandbox.run(&["run", "--resume", run.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "done\n"), "{}", ran.err);
+}
