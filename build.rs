@@ -7,9 +7,19 @@
     reason = "how a build script talks"
 )]
 
+/// The variables that name a real part, and the cfg under which its tests run.
+const REAL: [(&str, &str); 6] = [
+    ("PROVOST_TEST_AIDER", "real_aider"),
+    ("PROVOST_TEST_CLAUDE", "real_claude"),
+    ("PROVOST_TEST_CODEX", "real_codex"),
+    ("PROVOST_TEST_GEMINI", "real_gemini"),
+    ("PROVOST_TEST_OPENCODE", "real_opencode"),
+    ("PROVOST_TEST_PYTHON", "real_model"),
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    for (variable, flag) in [("PROVOST_TEST_CLAUDE", "real_claude"), ("PROVOST_TEST_PYTHON", "real_model")] {
+    for (variable, flag) in REAL {
         println!("cargo::rerun-if-env-changed={variable}");
         println!("cargo::rustc-check-cfg=cfg({flag})");
         if std::env::var_os(variable).is_some_and(|value| !value.is_empty()) {

@@ -89,7 +89,7 @@ impl Oracle for Command {
             args: self.argv.iter().skip(1).map(OsString::from).collect(),
             env: self.environment.clone(),
             cwd: self.workspace.clone(),
-            stdin: Vec::new(),
+            stdin: crate::process::Stdin::default(),
         };
         let (guard, timeout, secrets) = (self.guard.clone(), self.timeout, Arc::clone(&self.secrets));
         Box::pin(async move {

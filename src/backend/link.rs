@@ -28,6 +28,8 @@ pub enum Report {
     },
     /// The other side has taken the request.
     Accepted(AttemptAccepted),
+    /// The first piece of the model's answer is on its way, whatever it will be: from here on silence is a stall.
+    Begun,
     /// Text as it streams, for people who watch.
     Text(String),
     /// One inference has ended. [`Link::record`] it where it was paid for.

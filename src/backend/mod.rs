@@ -35,6 +35,11 @@ pub trait Harness: Send + Sync {
     /// The one classified failure of the attempt.
     fn attempt(&self, request: Request, link: Link) -> Attempt;
 
+    /// Whether it can fork a conversation.
+    fn forks(&self) -> bool {
+        false
+    }
+
     /// Whether an interrupted attempt goes on from its recorded steps; else it is made anew.
     fn replays(&self) -> bool {
         false

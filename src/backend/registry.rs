@@ -11,28 +11,9 @@ use crate::process::Guard;
 use crate::profile::Profile;
 
 use super::Harness;
-use super::agent::{AgentHarness, AnyCommand, Claude, Invocation};
+use super::agent::{AgentHarness, Invocation, invocation};
 use super::chat::{ChatHarness, ModelOptions, Openai, Script, ScriptedHarness, SecretKey, Settings};
 use super::shell::GuardedShell;
-
-/// Variables that Claude Code takes its credentials and its endpoint from.
-const CLAUDE_ENV: &[&str] = &[
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_BASE_URL",
-    "ANTHROPIC_MODEL",
-    "CLAUDE_CONFIG_DIR",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_VERTEX",
-    "XDG_CONFIG_HOME",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_FILE",
-    "NODE_EXTRA_CA_CERTS",
-    "IS_SANDBOX",
-];
 
 /// Something that the profile needs is not there; exit code 4.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,21 +47,25 @@ pub struct Place<'a> {
 pub fn harness(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
     let profile = place.profile;
     ready(profile, place.environment, place.workspace)?;
+    if let Some(invocation) = invocation(profile) {
+        return agent(place, invocation);
+    }
     match profile.agent.harness.as_str() {
-        "claude" => agent(place, Box::new(Claude::new(profile))),
-        "command" => agent(place, Box::new(AnyCommand::new(profile))),
         "chat" => chat(place),
         "scripted" => scripted(place),
         other => Err(Unavailable {
             what: format!("the harness `{other}` is not built into this version"),
-            remedy: "use `claude`, `command`, `chat` or `scripted`".to_owned(),
+            remedy: "use another one of `provost help harnesses`".to_owned(),
         }),
     }
 }
 
 /// The variables whose values must never be written: the named keys, and what looks like a secret and is passed on.
 pub fn secrets(profile: &Profile, environment: &BTreeMap<String, String>) -> Secrets {
-    let keys = profile.endpoints.values().filter_map(|endpoint| endpoint.key_env.clone());
+    let endpoints = profile.endpoints.values().filter_map(|endpoint| endpoint.key_env.clone());
+    let servers = profile.agent.mcp.values().filter_map(|server| server.key_env.clone());
+    let password = profile.agent.server.iter().filter_map(|server| server.password_env.clone());
+    let keys = endpoints.chain(servers).chain(password);
     let passed = agent_environment(profile, environment).into_keys();
     let mut pairs: BTreeMap<String, String> = BTreeMap::new();
     for name in keys.chain(passed.filter(|name| is_secret_name(name))) {
@@ -96,30 +81,21 @@ pub fn agent_environment(
     profile: &Profile,
     environment: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    let claude = profile.agent.harness == "claude";
+    let invocation = invocation(profile);
     let mut reaches = BTreeMap::new();
-    if claude {
-        // Its own loops are turned down, so that there is one that a person can see: ours.
-        reaches.insert("CLAUDE_CODE_MAX_RETRIES".to_owned(), "2".to_owned());
-        reaches.insert("DISABLE_AUTOUPDATER".to_owned(), "1".to_owned());
+    for (name, value) in invocation.as_ref().map_or(&[][..], |invocation| invocation.defaults()) {
+        reaches.insert((*name).to_owned(), (*value).to_owned());
     }
-    let needed = if claude { CLAUDE_ENV } else { &[] };
-    for name in profile.agent.inherit_env.iter().map(String::as_str).chain(needed.iter().copied()) {
+    let needed = invocation.as_ref().map_or(&[][..], |invocation| invocation.inherits());
+    let named = profile.agent.inherit_env.iter().map(String::as_str).chain(needed.iter().copied());
+    let tokens = profile.agent.mcp.values().filter_map(|server| server.key_env.as_deref());
+    for name in named.chain(tokens) {
         if let Some(value) = environment.get(name) {
             reaches.insert(name.to_owned(), value.clone());
         }
     }
-    let endpoint = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
-    if let Some(endpoint) = endpoint.filter(|_| claude) {
-        // It adds the version path itself, which `base_url` has already.
-        let url = endpoint.base_url.trim_end_matches('/');
-        reaches.insert("ANTHROPIC_BASE_URL".to_owned(), url.strip_suffix("/v1").unwrap_or(url).to_owned());
-        if let Some(key) = endpoint.key_env.as_ref().and_then(|name| environment.get(name)) {
-            reaches.insert("ANTHROPIC_API_KEY".to_owned(), key.clone());
-        }
-    }
-    if let Some(tokens) = profile.model.max_output_tokens.filter(|_| claude) {
-        reaches.insert("CLAUDE_CODE_MAX_OUTPUT_TOKENS".to_owned(), tokens.to_string());
+    if let Some(invocation) = &invocation {
+        reaches.extend(invocation.environment(environment));
     }
     reaches.extend(profile.agent.env.clone());
     reaches
@@ -159,9 +135,14 @@ pub fn ready(
     if let Some(key) = endpoint.and_then(|endpoint| endpoint.key_env.as_ref()) {
         present(key, environment)?;
     }
+    for key in profile.agent.mcp.values().filter_map(|server| server.key_env.as_ref()) {
+        present(key, environment)?;
+    }
+    if let Some(invocation) = invocation(profile) {
+        return program(profile, invocation.program(), environment, workspace).map(drop);
+    }
     match profile.agent.harness.as_str() {
         "scripted" => script(profile).map(drop),
-        "claude" | "command" => program(profile, environment, workspace).map(drop),
         _ => Ok(()),
     }
 }
@@ -169,11 +150,12 @@ pub fn ready(
 /// The agent's program, found the way the child will find it.
 fn program(
     profile: &Profile,
+    default: &str,
     environment: &BTreeMap<String, String>,
     workspace: &Path,
 ) -> Result<PathBuf, Unavailable> {
     let named = profile.agent.command.as_ref().and_then(|argv| argv.0.first());
-    let name = named.map_or(profile.agent.harness.as_str(), String::as_str);
+    let name = named.map_or(default, String::as_str);
     let reaches = agent_environment(profile, environment);
     let path = reaches.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
     resolve(name, path, workspace).ok_or_else(|| Unavailable {
@@ -188,7 +170,7 @@ fn script(profile: &Profile) -> Result<Script, Unavailable> {
 }
 
 fn agent(place: &Place<'_>, invocation: Box<dyn Invocation>) -> Result<Arc<dyn Harness>, Unavailable> {
-    let program = program(place.profile, place.environment, place.workspace)?;
+    let program = program(place.profile, invocation.program(), place.environment, place.workspace)?;
     let environment = os(agent_environment(place.profile, place.environment));
     let grace = place.profile.round.grace.0;
     let secrets = Arc::clone(&place.secrets);
@@ -198,7 +180,7 @@ fn agent(place: &Place<'_>, invocation: Box<dyn Invocation>) -> Result<Arc<dyn H
 fn present(key: &str, environment: &BTreeMap<String, String>) -> Result<String, Unavailable> {
     environment.get(key).filter(|value| !value.is_empty()).cloned().ok_or_else(|| Unavailable {
         what: format!("the variable `{key}` that holds the key is not set"),
-        remedy: format!("set `{key}`, or take `key_env` out of the endpoint if it needs no key"),
+        remedy: format!("set `{key}`, or take `key_env` out of the profile if no key is needed"),
     })
 }
 

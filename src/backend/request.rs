@@ -11,6 +11,30 @@ pub enum SessionPlan {
     Fresh(SessionId),
     /// One that the harness knows already.
     Continue(SessionId),
+    /// A conversation of its own that begins with all that was said in another.
+    Fork {
+        /// The one that is known already, and stays as it is.
+        parent: SessionId,
+        /// The new one, where the harness lets us choose.
+        id: SessionId,
+    },
+}
+
+impl SessionPlan {
+    /// The conversation that this attempt adds to.
+    pub fn id(&self) -> &SessionId {
+        match self {
+            Self::Fresh(id) | Self::Continue(id) | Self::Fork { id, .. } => id,
+        }
+    }
+
+    /// The conversation that must be there already, if any.
+    pub fn known(&self) -> Option<&SessionId> {
+        match self {
+            Self::Fresh(_) => None,
+            Self::Continue(id) | Self::Fork { parent: id, .. } => Some(id),
+        }
+    }
 }
 
 /// A step of an interrupted attempt whose result is on record: it is taken from there and not paid again.
@@ -50,6 +74,9 @@ pub struct Request {
     pub workspace: PathBuf,
     /// Where the raw transcript goes; absolute. Appended to, if it is there.
     pub transcript: PathBuf,
+    /// The run directory, its owner's alone; absolute. Files that a harness needs for an agent go below `harness/` in
+    /// it, and never hold the value of a secret.
+    pub directory: PathBuf,
     /// Steps of the same attempt that are on record already.
     pub replay: Vec<Replayed>,
 }

@@ -31,7 +31,7 @@ impl Shell for GuardedShell {
                 args: vec!["-c".into(), format!("exec 2>&1\n{}", call.command).into()],
                 env: self.environment.clone(),
                 cwd: call.dir.to_owned(),
-                stdin: Vec::new(),
+                stdin: crate::process::Stdin::default(),
             };
             let mut child = self.guard.spawn(spec).await.map_err(|error| error.to_string())?;
             let control = child.control();

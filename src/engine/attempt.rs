@@ -82,6 +82,7 @@ impl Run {
             session,
             workspace: self.plan.workspace.clone(),
             transcript: self.plan.directory.join(&transcript),
+            directory: self.plan.directory.clone(),
             replay: std::mem::take(&mut self.replay),
         };
         let mut watch = Watch {
@@ -189,12 +190,13 @@ impl Run {
                 watch.deadlines.alive(now);
                 self.emitter.emit(accepted)?;
             }
+            Report::Begun => watch.deadlines.begun(now),
             Report::Text(text) => {
-                watch.deadlines.alive(now);
+                watch.deadlines.begun(now);
                 self.emitter.live(&Live::Text(text))?;
             }
             Report::Turn { turn, message, text, tool_calls, usage } => {
-                watch.deadlines.alive(now);
+                watch.deadlines.begun(now);
                 let message_sha256 = match message {
                     Some(bytes) => Some(self.emitter.store(Stored::Blob, &bytes)?),
                     None => None,
@@ -208,12 +210,12 @@ impl Run {
                 self.within_budget(watch);
             }
             Report::ToolCalled(called) => {
-                watch.deadlines.alive(now);
+                watch.deadlines.begun(now);
                 watch.deadlines.tool_called(called.id.clone(), now);
                 self.emitter.emit(called)?;
             }
             Report::ToolReturned { id, ok, bytes, result } => {
-                watch.deadlines.alive(now);
+                watch.deadlines.begun(now);
                 watch.deadlines.tool_returned(&id);
                 let result_sha256 = match result {
                     Some(result) => Some(self.emitter.store(Stored::Blob, &result)?),
@@ -226,7 +228,8 @@ impl Run {
                 self.within_budget(watch);
             }
             Report::Retrying(retrying) => {
-                watch.deadlines.alive(now);
+                // It was answered, if only with a refusal.
+                watch.deadlines.begun(now);
                 self.emitter.emit(retrying)?;
             }
             Report::Transcript(bytes) => {

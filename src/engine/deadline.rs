@@ -16,6 +16,7 @@ pub(crate) struct Deadlines {
     run_wall: Option<Instant>,
     started: Instant,
     last_event: Option<Instant>,
+    begun: bool,
     tools: BTreeMap<ToolId, Instant>,
     result: Option<Instant>,
     lingering: bool,
@@ -35,15 +36,22 @@ impl Deadlines {
             run_wall,
             started: now,
             last_event: None,
+            begun: false,
             tools: BTreeMap::new(),
             result: None,
             lingering: false,
         }
     }
 
-    /// Something came.
+    /// The agent shows that it is there. That alone does not say that a model answers it.
     pub(crate) fn alive(&mut self, now: Instant) {
         self.last_event = Some(now);
+    }
+
+    /// The model answers, or does something.
+    pub(crate) fn begun(&mut self, now: Instant) {
+        self.begun = true;
+        self.alive(now);
     }
 
     /// A tool is in flight: silence is no stall until it ends.
@@ -84,10 +92,11 @@ impl Deadlines {
             }
             return due;
         }
-        match self.last_event {
-            None => consider(Deadline::FirstEvent, self.started + self.round.first_event.0),
-            Some(last) if self.tools.is_empty() => consider(Deadline::Stall, last + self.round.stall.0),
-            Some(_) => {}
+        if !self.begun {
+            consider(Deadline::FirstEvent, self.started + self.round.first_event.0);
+        }
+        if let Some(last) = self.last_event.filter(|_| self.tools.is_empty()) {
+            consider(Deadline::Stall, last + self.round.stall.0);
         }
         for called in self.tools.values() {
             consider(Deadline::Tool, *called + self.round.tool.0);
@@ -138,11 +147,22 @@ mod tests {
         assert_eq!(deadlines(t0).next(), (Deadline::FirstEvent, at(t0, 90)));
     }
 
+    /// M4: an agent that says that it is there, and whose model never answers.
+    #[test]
+    fn a_sign_of_life_is_no_first_event() {
+        let t0 = Instant::now();
+        let mut d = deadlines(t0);
+        d.alive(at(t0, 10));
+        assert_eq!(d.next(), (Deadline::FirstEvent, at(t0, 90)));
+        d.begun(at(t0, 80));
+        assert_eq!(d.next(), (Deadline::Stall, at(t0, 280)));
+    }
+
     #[test]
     fn a_tool_in_flight_suspends_the_stall() {
         let t0 = Instant::now();
         let mut d = deadlines(t0);
-        d.alive(at(t0, 10));
+        d.begun(at(t0, 10));
         assert_eq!(d.next(), (Deadline::Stall, at(t0, 210)));
         d.tool_called(ToolId::new("a"), at(t0, 20));
         assert_eq!(d.next(), (Deadline::Tool, at(t0, 320)));
@@ -155,7 +175,7 @@ mod tests {
     fn activity_never_moves_the_wall() {
         let t0 = Instant::now();
         let mut d = deadlines(t0);
-        d.alive(at(t0, 999));
+        d.begun(at(t0, 999));
         assert_eq!(d.next(), (Deadline::Timeout, at(t0, 1000)));
     }
 
@@ -163,7 +183,7 @@ mod tests {
     fn after_the_result_only_the_grace_and_the_wall_count() {
         let t0 = Instant::now();
         let mut d = deadlines(t0);
-        d.alive(at(t0, 1));
+        d.begun(at(t0, 1));
         d.tool_called(ToolId::new("a"), at(t0, 1));
         d.result_seen(at(t0, 2));
         assert_eq!(d.next(), (Deadline::GraceAfterResult, at(t0, 22)));

@@ -9,7 +9,7 @@ use crate::event::{
     Sha256, Stored, WaitEnded, WaitStarted,
 };
 use crate::fault::{self, Decision, Policy};
-use crate::profile::{Context, SessionPolicy};
+use crate::profile::{Context, Fork, SessionPolicy};
 
 use super::attempt::Attempted;
 use super::clock::millis;
@@ -91,9 +91,7 @@ impl Run {
         let session = self.session(replaying);
         if !replaying {
             self.replay.clear();
-            let id = match &session {
-                SessionPlan::Fresh(id) | SessionPlan::Continue(id) => id.clone(),
-            };
+            let id = session.id().clone();
             let model = self.plan.profile.agent.model.clone();
             self.emitter.emit(AttemptStarted { round, attempt, model, session: Some(id) })?;
         }
@@ -204,9 +202,24 @@ impl Run {
         if replaying && let Some(session) = tally.open.as_ref().and_then(|open| open.session.clone()) {
             return SessionPlan::Fresh(session);
         }
-        match (&tally.session, self.plan.profile.lineage.session) {
+        let lineage = &self.plan.profile.lineage;
+        let id = SessionId::new(uuid::Uuid::new_v4().to_string());
+        match (&tally.session, lineage.session) {
+            (Some(parent), SessionPolicy::Continue) if self.forks() => {
+                SessionPlan::Fork { parent: parent.clone(), id }
+            }
             (Some(session), SessionPolicy::Continue) => SessionPlan::Continue(session.clone()),
-            _ => SessionPlan::Fresh(SessionId::new(uuid::Uuid::new_v4().to_string())),
+            _ => SessionPlan::Fresh(id),
+        }
+    }
+
+    /// Whether a later round forks the conversation of the one before instead of adding to it.
+    fn forks(&self) -> bool {
+        match self.plan.profile.lineage.fork {
+            Fork::Off => false,
+            Fork::Prefer => self.harness.forks(),
+            // Refused with the profile where the harness cannot.
+            Fork::Require => true,
         }
     }
 

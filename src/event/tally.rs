@@ -71,6 +71,9 @@ pub struct OpenRound {
     pub pid: Option<u32>,
     /// Its session.
     pub session: Option<SessionId>,
+    /// Its session, once the harness has said that it is there.
+    #[serde(default)]
+    pub accepted: Option<SessionId>,
     /// Turns that have ended.
     pub turns: TurnNumber,
     /// Tools in flight.
@@ -189,7 +192,7 @@ pub struct Tally {
     pub failure: Option<String>,
     /// How many rounds in a row failed in that same way.
     pub same_failures: u64,
-    /// The last session that was seen.
+    /// The session of the last settled round that had one.
     pub session: Option<SessionId>,
     /// The model that really answered last.
     pub served_model: Option<String>,
@@ -320,6 +323,7 @@ impl Tally {
             attempt_open: false,
             pid: None,
             session: None,
+            accepted: None,
             turns: TurnNumber(0),
             tools: Vec::new(),
             last_tool: None,
@@ -341,12 +345,13 @@ impl Tally {
                 open.usage_reported = false;
                 open.tools.clear();
                 open.session.clone_from(&started.session);
+                open.accepted = None;
                 open.turns = TurnNumber(0);
             }
             Kind::AttemptAccepted(accepted) => {
                 if accepted.session.is_some() {
                     open.session.clone_from(&accepted.session);
-                    self.session.clone_from(&accepted.session);
+                    open.accepted.clone_from(&accepted.session);
                 }
                 if accepted.model.is_some() {
                     self.served_model.clone_from(&accepted.model);
@@ -417,6 +422,10 @@ impl Tally {
         }
         if self.settled.len() == KEPT_ROUNDS {
             self.settled.pop_front();
+        }
+        // Not before: a second attempt of a round goes on from where the round began, not from the first one's failure.
+        if open.accepted.is_some() {
+            self.session.clone_from(&open.accepted);
         }
         self.settled.push_back(RoundSummary {
             round: ended.round,

@@ -31,8 +31,20 @@ const READ_BYTES: usize = 64 * 1024;
 pub enum Origin {
     /// Claude Code.
     Claude,
+    /// Codex.
+    Codex,
+    /// opencode, its server included.
+    Opencode,
+    /// Gemini CLI.
+    Gemini,
+    /// aider.
+    Aider,
+    /// An agent that speaks the Agent Client Protocol.
+    Acp,
     /// An OpenAI-compatible endpoint.
     OpenAi,
+    /// An Anthropic endpoint.
+    Anthropic,
     /// Any other command.
     Command,
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::frame::{Frame, Order, Ticket, Word};
 use super::line::send;
-use super::{Exit, ProcessError, Spec, Stray};
+use super::{Exit, ProcessError, Spec, Stdin, Stray};
 
 /// A frame on its way to the guard, with the descriptors that go along.
 type Parcel = (Vec<u8>, Vec<OwnedFd>);
@@ -134,14 +134,27 @@ impl Guard {
             Ok(pid) => pid,
             Err(errno) => return Err(refusal(program, &cwd, io::Error::from_raw_os_error(errno))),
         };
-        let feeding = our_stdin.map(|mut pipe| {
-            tokio::spawn(async move {
-                // A child need not read; then the pipe breaks, and that is all there is to it.
-                let _ = pipe.write_all(&stdin).await;
-            })
-        });
+        let (stdin, feeding) = match (our_stdin, stdin) {
+            (Some(mut pipe), Stdin::Bytes(bytes)) => {
+                let feeding = tokio::spawn(async move {
+                    // A child need not read; then the pipe breaks, and that is all there is to it.
+                    let _ = pipe.write_all(&bytes).await;
+                });
+                (None, Some(feeding))
+            }
+            (pipe, _) => (pipe, None),
+        };
         let control = Control { ticket, office: self.office.clone() };
-        Ok(Child { pid, control, stdout: Some(stdout), stderr: Some(stderr), exit, ended: None, feeding })
+        Ok(Child {
+            pid,
+            control,
+            stdin,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            exit,
+            ended: None,
+            feeding,
+        })
     }
 
     /// Kills what is left, and returns it. Afterwards nothing runs any more; other handles find the guard gone.
@@ -165,8 +178,8 @@ impl Guard {
 }
 
 /// The end of stdin that the child gets, and the one that we write.
-fn input(stdin: &[u8]) -> io::Result<(OwnedFd, Option<pipe::Sender>)> {
-    if stdin.is_empty() {
+fn input(stdin: &Stdin) -> io::Result<(OwnedFd, Option<pipe::Sender>)> {
+    if *stdin == Stdin::default() {
         return Ok((std::fs::File::open("/dev/null")?.into(), None));
     }
     let (theirs, ours) = io::pipe()?;
@@ -269,6 +282,7 @@ impl Waiting {
 pub struct Child {
     pid: u32,
     control: Control,
+    stdin: Option<pipe::Sender>,
     stdout: Option<PipeReader>,
     stderr: Option<PipeReader>,
     exit: oneshot::Receiver<Exit>,
@@ -280,6 +294,11 @@ impl Child {
     /// Its process id, which is the id of its process group too.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Where it reads from, once, if [`Stdin::Pipe`] was asked for. Dropping it is the end of its input.
+    pub fn take_stdin(&mut self) -> Option<pipe::Sender> {
+        self.stdin.take()
     }
 
     /// What it prints, once; for a thread that may block. It must be drained, or the child stops when the pipe is full.

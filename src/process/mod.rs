@@ -47,8 +47,23 @@ pub struct Spec {
     pub env: Vec<(OsString, OsString)>,
     /// Where it works.
     pub cwd: PathBuf,
-    /// What it can read. A child that never reads it blocks nobody; empty means `/dev/null`.
-    pub stdin: Vec<u8>,
+    /// What it can read.
+    pub stdin: Stdin,
+}
+
+/// A child's standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stdin {
+    /// These bytes, and then its end. A child that never reads them blocks nobody; none mean `/dev/null`.
+    Bytes(Vec<u8>),
+    /// A pipe that stays open: [`Child::take_stdin`].
+    Pipe,
+}
+
+impl Default for Stdin {
+    fn default() -> Self {
+        Self::Bytes(Vec::new())
+    }
 }
 
 /// How a child ended. Without code and signal, the guard died first and nobody knows.

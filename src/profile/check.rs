@@ -2,11 +2,11 @@
 //!
 //! A rule is a function from the profile to problems. All are asked, so that a profile is mended in one go.
 
-use super::capability::{HARNESSES, NOT_YET, capabilities};
+use super::capability::{HARNESSES, capabilities};
 use super::diagnostic::Diagnostic;
 use super::mismatch::list;
 use super::tree::{Node, Origin, Value};
-use super::{Api, Fork, Isolation, Profile, Sandbox, StreamMode};
+use super::{Api, Fork, Isolation, Profile, Sandbox, SessionPolicy};
 use crate::text::nearest;
 
 /// What rules look at, and where they put what they find.
@@ -28,6 +28,8 @@ pub(super) fn check(profile: &Profile, tree: &Node, layer: usize) -> Vec<Diagnos
     rules.endpoint();
     rules.models();
     rules.not_built_yet();
+    rules.mcp();
+    rules.lineage();
     rules.prompt();
     rules.check_kind();
     rules.numbers();
@@ -106,13 +108,7 @@ impl Rules<'_> {
         if HARNESSES.contains(&name) {
             return;
         }
-        if NOT_YET.contains(&name) {
-            let title = format!("the `{name}` harness is not available in this version");
-            let help = format!("use one of {}; `command` runs any program", list(&HARNESSES));
-            self.refuse("agent.harness", title, "not available", help);
-            return;
-        }
-        let help = match nearest(name, HARNESSES.into_iter().chain(NOT_YET)) {
+        let help = match nearest(name, HARNESSES) {
             Some(near) => format!("did you mean `\"{near}\"`?"),
             None => format!("use one of {}", list(&HARNESSES)),
         };
@@ -127,6 +123,7 @@ impl Rules<'_> {
             ("chat", "agent.model", agent.model.is_some(), "model = \"provider/model\""),
             ("chat", "agent.endpoint", agent.endpoint.is_some(), "endpoint = \"NAME\""),
             ("scripted", "agent.script", agent.script.is_some(), "script = \"FILE\""),
+            ("acp", "agent.command", agent.command.is_some(), "command = [\"gemini\", \"--acp\"]"),
         ];
         for (harness, key, present, example) in rows {
             if agent.harness == harness && !present {
@@ -159,7 +156,7 @@ impl Rules<'_> {
                 row.key,
                 format!("{what} cannot be honoured by the `{harness}` harness"),
                 "would be dropped",
-                format!("remove it, or use a harness that honours it: {}", list(row.harnesses)),
+                format!("remove it, or use a harness that honours it: {}", list(&row.harnesses)),
             );
         }
     }
@@ -187,15 +184,23 @@ impl Rules<'_> {
             );
             return;
         };
-        let (wanted, word) = match profile.agent.harness.as_str() {
-            "chat" => (Api::OpenAi, "openai"),
-            "claude" => (Api::Anthropic, "anthropic"),
+        let spoken: &[(Api, &str)] = match profile.agent.harness.as_str() {
+            "chat" | "aider" => &[(Api::OpenAi, "openai")],
+            "claude" => &[(Api::Anthropic, "anthropic")],
+            "codex" => &[(Api::OpenAiResponses, "openai-responses")],
+            "gemini" => &[(Api::Gemini, "gemini")],
+            "opencode" | "opencode-server" => &[
+                (Api::OpenAi, "openai"),
+                (Api::OpenAiResponses, "openai-responses"),
+                (Api::Anthropic, "anthropic"),
+            ],
             _ => return,
         };
-        if endpoint.api != wanted {
+        if spoken.iter().all(|(api, _)| *api != endpoint.api) {
             let title =
                 format!("the `{}` harness cannot speak to the endpoint `{name}`", profile.agent.harness);
-            let help = format!("it needs an endpoint with `api = \"{word}\"`");
+            let words: Vec<String> = spoken.iter().map(|(_, word)| format!("`api = \"{word}\"`")).collect();
+            let help = format!("it needs an endpoint with {}", words.join(" or "));
             self.refuse_at(&["endpoints", name, "api"], title, "another protocol", help);
         }
     }
@@ -234,8 +239,6 @@ impl Rules<'_> {
                 "write `isolation = \"none\"`",
             ),
             ("workspace.sandbox", profile.workspace.sandbox != Sandbox::None, "write `sandbox = \"none\"`"),
-            ("lineage.fork", profile.lineage.fork != Fork::Off, "write `fork = \"off\"`"),
-            ("stream.mode", profile.stream.mode != StreamMode::Sse, "write `mode = \"sse\"`"),
         ];
         for (key, used, help) in rows {
             if used {
@@ -256,6 +259,36 @@ impl Rules<'_> {
                     self.refuse_at(&["endpoints", name, key], title, "would not be kept to", "remove it");
                 }
             }
+        }
+    }
+
+    fn mcp(&mut self) {
+        for (name, server) in &self.profile.agent.mcp {
+            let path = ["agent", "mcp", name];
+            if server.command.is_some() == server.url.is_some() {
+                let title = format!("`agent.mcp.{name}` needs exactly one of `command` and `url`");
+                let label = if server.url.is_some() { "both" } else { "neither" };
+                let help = "write `command = [\"program\"]` or `url = \"https://…\"`";
+                self.refuse_at(&path, title, label, help);
+            } else if server.key_env.is_some() && server.url.is_none() {
+                let title = format!("`agent.mcp.{name}.key_env` needs a `url`");
+                self.refuse_at(&path, title, "no request would carry it", "use `env` for a program");
+            } else if !server.env.is_empty() && server.command.is_none() {
+                let title = format!("`agent.mcp.{name}.env` needs a `command`");
+                self.refuse_at(&path, title, "nothing is started", "use `key_env` for a token");
+            }
+        }
+    }
+
+    fn lineage(&mut self) {
+        let lineage = &self.profile.lineage;
+        if lineage.fork == Fork::Require && lineage.session == SessionPolicy::Fresh {
+            self.refuse(
+                "lineage.fork",
+                "there is nothing to fork when each round starts a conversation of its own",
+                "forks what?",
+                "add `session = \"continue\"` under `[lineage]`",
+            );
         }
     }
 

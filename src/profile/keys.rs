@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::element::{Argv, Period, Price};
 
+mod agent;
+
+pub use agent::{Agent, McpServer, Permissions, PromptVia, Protocol, Server, Tool};
+
 /// A profile: the whole agent as data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,105 +61,6 @@ pub struct Profile {
     /// How `provost supervise` drives this profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervise: Option<Supervise>,
-}
-
-/// `[agent]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Agent {
-    /// What runs: `scripted`, `command`, `claude` or `chat`.
-    pub harness: String,
-    /// `provider/model`; optional where the harness has a default of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// A table of `[endpoints]`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// Models to fall back to, in order; empty means none.
-    #[serde(default)]
-    pub fallback: Vec<String>,
-    /// Models that may be used; empty means any.
-    #[serde(default)]
-    pub allowed_models: Vec<String>,
-    /// The program and its arguments, for `command`; the binary, for a known harness.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<Argv>,
-    /// The script of the `scripted` harness, relative to this file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub script: Option<PathBuf>,
-    /// How the prompt reaches a command; absent means the harness's own way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_via: Option<PromptVia>,
-    /// How a command's output is read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<Protocol>,
-    /// Extra arguments, appended.
-    #[serde(default)]
-    pub args: Vec<String>,
-    /// Variables set for the agent.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-    /// Variables of the caller that reach the agent, besides those that the harness needs for its credentials.
-    pub inherit_env: Vec<String>,
-    /// What the agent may do without asking.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub permissions: Option<Permissions>,
-    /// Tools of the chat harness.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tools: Option<Vec<Tool>>,
-    /// Turns of one round of the chat harness, at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_turns: Option<u32>,
-}
-
-/// `[agent] prompt_via`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PromptVia {
-    /// Written to standard input, which is then closed.
-    Stdin,
-    /// The last argument, or in place of `{prompt}`.
-    Argv,
-    /// A file whose path is the last argument, or in place of `{prompt_file}`.
-    File,
-}
-
-/// `[agent] protocol`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// Standard output is the answer; success is exit code 0 and a text.
-    Text,
-    /// JSON lines as `claude -p --output-format stream-json` prints them.
-    ClaudeStreamJson,
-}
-
-/// `[agent] permissions`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Permissions {
-    /// Everything, without asking.
-    Bypass,
-    /// Edits of files, without asking.
-    AcceptEdits,
-    /// Nothing that changes anything.
-    ReadOnly,
-}
-
-/// A tool of the chat harness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Tool {
-    /// Reads a file.
-    Read,
-    /// Writes a file.
-    Write,
-    /// Replaces a text in a file.
-    Edit,
-    /// Lists a directory.
-    List,
-    /// Runs a shell command.
-    Shell,
 }
 
 /// `[model]`
@@ -423,6 +328,8 @@ pub enum Api {
     OpenAiResponses,
     /// Messages.
     Anthropic,
+    /// Gemini's `generateContent`; for the `gemini` harness only.
+    Gemini,
 }
 
 /// `[supervise]`

@@ -113,6 +113,7 @@ fn request(dir: &Path, replay: Vec<Replayed>) -> Request {
         session: SessionPlan::Fresh(SessionId::new("s")),
         workspace: dir.join("ws"),
         transcript: dir.join("transcript.log"),
+        directory: dir.to_owned(),
         replay,
     }
 }

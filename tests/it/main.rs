@@ -4,8 +4,8 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod architecture;
+mod captures;
 mod chat;
-mod claude_captures;
 mod generated;
 mod process;
 mod profile_errors;

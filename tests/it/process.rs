@@ -5,7 +5,7 @@ use std::io::{PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use provost::process::{Child, Exit, Guard, ProcessError, Spec};
+use provost::process::{Child, Exit, Guard, ProcessError, Spec, Stdin};
 
 mod guard;
 
@@ -26,7 +26,7 @@ fn spec(program: &str, args: &[&str]) -> Spec {
         args: args.iter().map(Into::into).collect(),
         env: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
         cwd: std::env::temp_dir(),
-        stdin: Vec::new(),
+        stdin: Stdin::default(),
     }
 }
 
@@ -178,7 +178,8 @@ fn does_a_megabyte_for_a_child_that_never_reads_block_its_end() {
     run(async {
         let guard = Guard::start(exe()).await.unwrap();
         let stdin = vec![b'x'; 1 << 20];
-        let mut child = guard.spawn(Spec { stdin, ..spec("sleep", &["1000"]) }).await.unwrap();
+        let mut child =
+            guard.spawn(Spec { stdin: Stdin::Bytes(stdin), ..spec("sleep", &["1000"]) }).await.unwrap();
         let begin = Instant::now();
         child.control().end(Duration::from_mins(1));
         assert_eq!(child.wait().await.signal, Some(15));
@@ -191,7 +192,8 @@ fn does_a_megabyte_arrive_whole() {
     run(async {
         let guard = Guard::start(exe()).await.unwrap();
         let stdin = vec![b'x'; 1 << 20];
-        let mut child = guard.spawn(Spec { stdin, ..spec("wc", &["-c"]) }).await.unwrap();
+        let mut child =
+            guard.spawn(Spec { stdin: Stdin::Bytes(stdin), ..spec("wc", &["-c"]) }).await.unwrap();
         assert_eq!(child.wait().await.code, Some(0));
         assert_eq!(number(&mut child.take_stdout().unwrap()), 1 << 20);
     });

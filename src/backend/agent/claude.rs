@@ -7,16 +7,19 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::dialect::{Dialect, ExitFacts, Signal, Tail};
+use super::dialect::{Begun, Dialect, ExitFacts, Signal, Tail};
 use crate::backend::{Answer, Report};
 use crate::event::{
     AttemptAccepted, AttemptRetrying, Failure, FaultClass, SessionId, ToolCalled, ToolId, TurnNumber,
     UsageReported,
 };
 
+mod call;
 mod stream;
 mod verdict;
 mod wire;
+
+pub use call::Claude;
 
 use stream::{STREAM, cut_tool_result};
 use wire::{Block, Delta, Line, Message, StreamLine, about, content_bytes};
@@ -62,6 +65,7 @@ pub struct ClaudeDialect {
     partial: Tail,
     fresh: Tail,
     emitted: bool,
+    begun: Begun,
     turn: Option<Turn>,
     turns: TurnNumber,
     last_text: String,
@@ -86,6 +90,7 @@ impl ClaudeDialect {
             partial: Tail::new(PARTIAL_BYTES),
             fresh: Tail::new(PARTIAL_BYTES),
             emitted: false,
+            begun: Begun::default(),
             turn: None,
             turns: TurnNumber(0),
             last_text: String::new(),
@@ -180,6 +185,7 @@ impl ClaudeDialect {
         }
         let side = line.is_side();
         if !side {
+            self.begun.begin();
             let id = message.id.as_deref().unwrap_or_default();
             if self.turn.as_ref().is_none_or(|turn| turn.id != id || id.is_empty()) {
                 self.end_turn(out);
@@ -307,6 +313,7 @@ impl Dialect for ClaudeDialect {
     }
 
     fn flush(&mut self, out: &mut Vec<Signal>) {
+        self.begun.tell(out);
         let text = self.fresh.take();
         if !text.is_empty() {
             out.push(Signal::Report(Report::Text(text)));

@@ -22,6 +22,8 @@ pub enum Signal {
     Report(Report),
     /// The attempt has failed already, although the agent would go on: end it now.
     Fatal(Failure),
+    /// As [`Signal::Fatal`], and every moment costs money: no grace.
+    Runaway(Failure),
 }
 
 /// The output of one kind of agent.
@@ -46,6 +48,27 @@ pub trait Dialect: Send {
     ///
     /// The classified failure, when there was no explicit success with a meaningful payload.
     fn finish(&mut self, exit: ExitFacts, stderr_tail: &str) -> Result<Answer, Failure>;
+}
+
+/// Whether the model has begun to answer, and whether that is told.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    begun: bool,
+    told: bool,
+}
+
+impl Begun {
+    /// Something of an answer has come.
+    pub(super) fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    /// Tells it, once; call it from [`Dialect::flush`].
+    pub(super) fn tell(&mut self, out: &mut Vec<Signal>) {
+        if self.begun && !std::mem::replace(&mut self.told, true) {
+            out.push(Signal::Report(Report::Begun));
+        }
+    }
 }
 
 /// A text that grows at its end and keeps only its last part.

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::backend::{Answer, Attempt, Harness, Link, Report, Request, SessionPlan, Stop};
+use crate::backend::{Answer, Attempt, Harness, Link, Report, Request, Stop};
 use crate::event::{AgentExited, AlertRaised, ExitCause, Failure, FaultClass, PromptPart, Severity};
 use crate::file::{Secrets, Veil};
-use crate::process::{Exit, Guard, ProcessError, Spec};
+use crate::process::{Exit, Guard, ProcessError, Spec, Stdin};
 
-use super::{Dialect, ExitFacts, LineSplitter, Signal};
+use super::{Call, Dialect, ExitFacts, Invocation, LineSplitter, Signal};
 
 /// How much of the end of standard error is kept for a verdict, bytes.
 const STDERR_TAIL: usize = 8 * 1024;
@@ -25,18 +25,6 @@ const STDERR_TAIL: usize = 8 * 1024;
 const IDLE_CHECK: Duration = Duration::from_secs(1);
 /// Size of one read; as large as the pipe is made.
 const CHUNK: usize = 512 * 1024;
-
-/// Turns a request into the arguments of one agent CLI.
-pub trait Invocation: Send + Sync {
-    /// The arguments, the prompt included where it travels that way, and what goes to standard input.
-    fn arguments(&self, request: &Request) -> (Vec<OsString>, Vec<u8>);
-    /// A parser for one attempt.
-    fn dialect(&self) -> Box<dyn Dialect>;
-    /// Who gets the prompts: harness, and model where one is named.
-    fn target(&self) -> String;
-    /// Whether the system prompt is sent apart from the user's.
-    fn sends_system(&self) -> bool;
-}
 
 /// An agent CLI as a harness.
 pub struct AgentHarness {
@@ -71,6 +59,10 @@ impl Harness for AgentHarness {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.drive(request, link).await })
     }
+
+    fn forks(&self) -> bool {
+        self.shared.invocation.forks()
+    }
 }
 
 /// What the reading thread gives back.
@@ -92,13 +84,16 @@ impl Shared {
         let prompt = Report::Prompt { target, part: PromptPart::User, text: request.user.clone() };
         link.record(prompt).await.map_err(gone)?;
         let transcript = open(&request.transcript)?;
-        let (args, stdin) = self.invocation.arguments(&request);
+        let Call { args, stdin, env: own } = self.invocation.call(&request)?;
+        let mut env = self.environment.clone();
+        env.retain(|(name, _)| own.iter().all(|(set, _)| set != name));
+        env.extend(own);
         let spec = Spec {
             program: self.program.clone(),
             args,
-            env: self.environment.clone(),
+            env,
             cwd: request.workspace.clone(),
-            stdin,
+            stdin: Stdin::Bytes(stdin),
         };
         let started = Instant::now();
         let mut child = self.guard.spawn(spec).await.map_err(|error| not_started(&error))?;
@@ -111,7 +106,7 @@ impl Shared {
             let reader = Reader {
                 veil: Veil::new(&self.secrets),
                 transcript,
-                dialect: self.invocation.dialect(),
+                dialect: self.invocation.dialect(&request),
                 link: link.clone(),
                 fatal: fatal_tell,
             };
@@ -162,9 +157,9 @@ impl Shared {
                     }
                 }
                 failure = fatal.recv(), if listening => match failure {
-                    Some(failure) => {
+                    Some((failure, grace)) => {
                         if fatal_failure.is_none() {
-                            control.end(self.grace);
+                            control.end(grace.unwrap_or(self.grace));
                         }
                         fatal_failure.get_or_insert(failure);
                     }
@@ -267,7 +262,7 @@ struct Reader {
     transcript: File,
     dialect: Box<dyn Dialect>,
     link: Link,
-    fatal: mpsc::UnboundedSender<Failure>,
+    fatal: mpsc::UnboundedSender<(Failure, Option<Duration>)>,
 }
 
 impl Reader {
@@ -326,7 +321,10 @@ impl Reader {
                     let _ = self.link.tell_blocking(report);
                 }
                 Signal::Fatal(failure) => {
-                    let _ = self.fatal.send(failure);
+                    let _ = self.fatal.send((failure, None));
+                }
+                Signal::Runaway(failure) => {
+                    let _ = self.fatal.send((failure, Some(Duration::ZERO)));
                 }
             }
         }
@@ -359,13 +357,5 @@ fn read_stderr(mut pipe: impl Read, log: &Path, secrets: &Arc<Secrets>) -> Strin
         if read == 0 {
             return String::from_utf8_lossy(&tail).into_owned();
         }
-    }
-}
-
-/// The session id of a request, and whether it is continued.
-pub(super) fn session(request: &Request) -> (&str, bool) {
-    match &request.session {
-        SessionPlan::Fresh(id) => (id.as_str(), false),
-        SessionPlan::Continue(id) => (id.as_str(), true),
     }
 }

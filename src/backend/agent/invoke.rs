@@ -1,137 +1,101 @@
-//! How each agent CLI is called: one small struct each.
+//! How each agent CLI is called, and the one list of them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::backend::Request;
-use crate::profile::{Agent, Permissions, Profile, PromptVia, Protocol};
+use crate::event::Failure;
+use crate::profile::Profile;
 
-use super::drive::{Invocation, session};
-use super::{ClaudeDialect, Dialect, TextDialect};
+use super::{AnyCommand, Claude, Dialect};
 
-/// Claude Code, `claude -p --output-format stream-json`.
-#[derive(Clone, Debug)]
-pub struct Claude {
-    agent: Agent,
+/// Variables by name.
+pub type Environment = BTreeMap<String, String>;
+
+/// What one process of an agent CLI is started with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// Its arguments, the prompt included where it travels that way.
+    pub args: Vec<OsString>,
+    /// What it reads.
+    pub stdin: Vec<u8>,
+    /// Variables of this call alone, over those of the agent. Never the value of a secret.
+    pub env: Vec<(OsString, OsString)>,
 }
 
-impl Claude {
-    /// As the profile says.
-    pub fn new(profile: &Profile) -> Self {
-        Self { agent: profile.agent.clone() }
-    }
+/// Versions that an agent CLI is known to work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// The arguments that make it print its version.
+    pub arguments: &'static [&'static str],
+    /// The version whose output our tests hold, as `major.minor.patch`.
+    pub tested: &'static str,
+    /// The oldest one that takes the arguments and prints the events that we rely on.
+    pub oldest: &'static str,
 }
 
-impl Invocation for Claude {
-    fn arguments(&self, request: &Request) -> (Vec<OsString>, Vec<u8>) {
-        let mut args: Vec<OsString> =
-            self.agent.command.iter().flat_map(|argv| argv.0.iter().skip(1)).map(OsString::from).collect();
-        let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
-        add(&["-p", "--output-format", "stream-json", "--verbose"]);
-        match session(request) {
-            (id, false) => add(&["--session-id", id]),
-            (id, true) => add(&["--resume", id]),
-        }
-        if let Some(model) = &self.agent.model {
-            add(&["--model", bare_model(model)]);
-        }
-        if let Some(system) = &request.system {
-            add(&["--append-system-prompt", system]);
-        }
-        match self.agent.permissions {
-            Some(Permissions::Bypass) => add(&["--dangerously-skip-permissions"]),
-            Some(Permissions::AcceptEdits) => add(&["--permission-mode", "acceptEdits"]),
-            Some(Permissions::ReadOnly) => add(&["--permission-mode", "plan"]),
-            None => {}
-        }
-        args.extend(self.agent.args.iter().map(OsString::from));
-        if self.agent.prompt_via == Some(PromptVia::Argv) {
-            args.push(OsString::from(&request.user));
-            return (args, Vec::new());
-        }
-        (args, request.user.clone().into_bytes())
+/// One agent CLI: how it is found, called, and read. It holds a profile and no state: each attempt is independent.
+pub trait Invocation: Send + Sync {
+    /// The program, where the profile names none.
+    fn program(&self) -> &'static str;
+
+    /// The versions it is known to work with; `None` for a program that nobody knows.
+    fn versions(&self) -> Option<Versions> {
+        None
     }
 
-    fn dialect(&self) -> Box<dyn Dialect> {
-        Box::new(ClaudeDialect::default())
+    /// Variables of the caller that it takes its credentials and its settings from.
+    fn inherits(&self) -> &'static [&'static str] {
+        &[]
     }
 
-    fn target(&self) -> String {
-        target("claude", self.agent.model.as_deref())
+    /// What is set unless the caller sets it: its own retry loops turned down, updates and telemetry off.
+    fn defaults(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
     }
 
-    fn sends_system(&self) -> bool {
-        true
-    }
-}
-
-/// Any command, with the protocol that the profile names.
-#[derive(Clone, Debug)]
-pub struct AnyCommand {
-    agent: Agent,
-}
-
-impl AnyCommand {
-    /// As the profile says.
-    pub fn new(profile: &Profile) -> Self {
-        Self { agent: profile.agent.clone() }
-    }
-}
-
-impl Invocation for AnyCommand {
-    fn arguments(&self, request: &Request) -> (Vec<OsString>, Vec<u8>) {
-        let words = self.agent.command.iter().flat_map(|argv| argv.0.iter().skip(1)).chain(&self.agent.args);
-        let (placeholder, value) = match self.agent.prompt_via {
-            Some(PromptVia::Argv) => ("{prompt}", OsString::from(&request.user)),
-            Some(PromptVia::File) => ("{prompt_file}", prompt_file(request)),
-            Some(PromptVia::Stdin) | None => {
-                return (words.map(OsString::from).collect(), request.user.clone().into_bytes());
-            }
-        };
-        let mut placed = false;
-        let mut args: Vec<OsString> = words
-            .map(|word| {
-                if word == placeholder {
-                    placed = true;
-                    value.clone()
-                } else {
-                    OsString::from(word)
-                }
-            })
-            .collect();
-        if !placed {
-            args.push(value);
-        }
-        (args, Vec::new())
+    /// What the profile sets, given the caller's environment: where the endpoint is and what its key is.
+    fn environment(&self, _caller: &Environment) -> Environment {
+        Environment::new()
     }
 
-    fn dialect(&self) -> Box<dyn Dialect> {
-        match self.agent.protocol {
-            Some(Protocol::ClaudeStreamJson) => Box::new(ClaudeDialect::default()),
-            Some(Protocol::Text) | None => Box::new(TextDialect::default()),
-        }
-    }
+    /// What the process of one attempt is started with.
+    ///
+    /// # Errors
+    ///
+    /// A failure of this machine, where a file that the agent needs cannot be written.
+    fn call(&self, request: &Request) -> Result<Call, Failure>;
 
-    fn target(&self) -> String {
-        target("command", self.agent.model.as_deref())
-    }
+    /// A parser for one attempt.
+    fn dialect(&self, request: &Request) -> Box<dyn Dialect>;
 
-    fn sends_system(&self) -> bool {
+    /// Who gets the prompts: harness, and model where one is named.
+    fn target(&self) -> String;
+
+    /// Whether the system prompt is sent apart from the user's.
+    fn sends_system(&self) -> bool;
+
+    /// Whether it can fork a conversation.
+    fn forks(&self) -> bool {
         false
     }
 }
 
-/// The stored prompt itself: it is on record before the agent starts.
-fn prompt_file(request: &Request) -> OsString {
-    let sha256 = crate::event::Sha256::of(request.user.as_bytes());
-    let run = request.transcript.parent().and_then(std::path::Path::parent);
-    run.unwrap_or(&request.workspace).join("prompts").join(format!("{sha256}.txt")).into_os_string()
+/// The agent CLI of a profile; `None` for a harness that is none.
+pub fn invocation(profile: &Profile) -> Option<Box<dyn Invocation>> {
+    Some(match profile.agent.harness.as_str() {
+        "claude" => Box::new(Claude::new(profile)),
+        "command" => Box::new(AnyCommand::new(profile)),
+        _ => return None,
+    })
 }
 
 /// `provider/model` without its provider.
-fn bare_model(model: &str) -> &str {
+pub(super) fn bare_model(model: &str) -> &str {
     model.split_once('/').map_or(model, |(_, bare)| bare)
 }
 
-fn target(harness: &str, model: Option<&str>) -> String {
+/// Who gets the prompts.
+pub(super) fn target(harness: &str, model: Option<&str>) -> String {
     model.map_or_else(|| harness.to_owned(), |model| format!("{harness} {model}"))
 }

@@ -111,7 +111,8 @@ impl Voice {
             return Ok(());
         }
         let accepted = AttemptAccepted { session: None, model, agent: None };
-        self.link.tell(Report::Accepted(accepted)).await.map_err(gone)
+        self.link.tell(Report::Accepted(accepted)).await.map_err(gone)?;
+        self.link.tell(Report::Begun).await.map_err(gone)
     }
 
     /// Text as it streams.

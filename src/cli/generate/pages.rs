@@ -265,7 +265,13 @@ fn faults() -> String {
         let tests: Vec<String> = rule.tests.iter().map(ToString::to_string).collect();
         let origin = match rule.origin {
             Some(fault::Origin::Claude) => "From claude: ",
-            Some(fault::Origin::OpenAi) => "From an endpoint: ",
+            Some(fault::Origin::Codex) => "From codex: ",
+            Some(fault::Origin::Opencode) => "From opencode: ",
+            Some(fault::Origin::Gemini) => "From gemini: ",
+            Some(fault::Origin::Aider) => "From aider: ",
+            Some(fault::Origin::Acp) => "From an ACP agent: ",
+            Some(fault::Origin::OpenAi) => "From an OpenAI-compatible endpoint: ",
+            Some(fault::Origin::Anthropic) => "From an Anthropic endpoint: ",
             Some(fault::Origin::Command) => "From a command: ",
             None => "",
         };

@@ -34,6 +34,7 @@ impl ClaudeDialect {
             }
         } else if line.starts_with(START) {
             if SIDE.find(line).is_none() {
+                self.begun.begin();
                 self.partial.clear();
             }
         } else {

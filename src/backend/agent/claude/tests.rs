@@ -89,7 +89,9 @@ fn a_message_that_starts_again_drops_what_was_cut() {
     let (mut dialect, out) =
         feed(&[START_LINE.into(), delta("hel"), START_LINE.into(), delta("The \"ans\\wer\"\n")]);
     assert_eq!(dialect.partial(), "The \"ans\\wer\"\n");
-    assert!(matches!(&out[..], [Signal::Report(Report::Text(text))] if text == "helThe \"ans\\wer\"\n"));
+    assert!(
+        matches!(&out[..], [Signal::Report(Report::Begun), Signal::Report(Report::Text(text))] if text == "helThe \"ans\\wer\"\n")
+    );
     assert!(dialect.finish(ExitFacts { code: None, signal: Some(9) }, "").unwrap_err().emitted_output);
 }
 
@@ -153,7 +155,7 @@ fn retries_that_can_not_help_are_ended_and_others_are_not() {
         let line = json!({"type": "system", "subtype": "api_retry", "attempt": 1, "retry_delay_ms": 593.7, "error_status": status, "error": label});
         let (mut dialect, out) = feed(&[line.to_string()]);
         let fatal = out.iter().find_map(|signal| match signal {
-            Signal::Fatal(failure) => Some(failure.class),
+            Signal::Fatal(failure) | Signal::Runaway(failure) => Some(failure.class),
             Signal::Report(_) => None,
         });
         assert_eq!(fatal, class, "{label}");

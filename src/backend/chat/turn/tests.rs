@@ -19,6 +19,7 @@ fn request(dir: &Path, replay: Vec<Replayed>) -> Request {
         session: SessionPlan::Fresh(SessionId::new("s")),
         workspace: dir.join("ws"),
         transcript: dir.join("t/transcript.log"),
+        directory: dir.to_owned(),
         replay,
     }
 }
