@@ -165,6 +165,8 @@ fn does_a_flood_of_output_keep_a_child_from_being_killed() {
         let guard = Guard::start(exe()).await.unwrap();
         let mut child = sh(&guard, "trap '' TERM; yes & yes >&2 & yes").await;
         let mut stdout = child.take_stdout().unwrap();
+        // It floods: so it has set its trap by now.
+        stdout.read_exact(&mut [0; 4096]).unwrap();
         let drained = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
         child.control().end(Duration::from_millis(50));
         let exit = child.wait().await;
