@@ -250,6 +250,22 @@ fn is_a_secret_that_the_agent_prints_written_nowhere() {
     }
 }
 
+/// The prompt on record hides the secret; a file that does not would be the very leak.
+#[test]
+fn is_a_prompt_that_holds_a_secret_never_passed_in_a_file() {
+    let value = "q7Zk-0pW3x_Yt5Lm2Nv8";
+    let agent = "cat \"$1\" > read; echo done";
+    let keys = "prompt_via = \"file\"\nargs = [\"{prompt_file}\"]\ninherit_env = [\"PATH\", \"MY_TOKEN\"]";
+    let sandbox = Sandbox::shell(agent, keys, "");
+    let call = |task: &str| finish(sandbox.command(&["run", task]).env("MY_TOKEN", value).spawn().unwrap());
+    assert_eq!(call("Paint the wall.").code, Some(0));
+    assert_eq!(sandbox.read("read"), "Paint the wall.\n");
+    let ran = call(&format!("Use {value}."));
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert!(ran.err.contains("prompt_via") && !ran.err.contains(value), "{}", ran.err);
+    assert_eq!(sandbox.read("read"), "Paint the wall.\n");
+}
+
 #[test]
 fn does_a_killed_provost_leave_nothing_running_and_can_it_go_on() {
     let program = "if [ -e go ]; then echo done; exit; fi\nsetsid sleep 300 &\necho $! > grandchild\n\
