@@ -1,9 +1,6 @@
 //! What several tests stand on.
 
 pub(crate) mod anthropic;
-pub(crate) mod completions;
-pub(crate) mod gemini;
 pub(crate) mod http;
-pub(crate) mod responses;
 pub(crate) mod run;
 pub(crate) mod sandbox;
