@@ -21,7 +21,7 @@ mod shell;
 
 pub use check::{Checking, Finding, Oracle, oracle};
 pub use link::{Gone, Link, Message, Report, Stop};
-pub use request::{Answer, Replayed, Request, SessionPlan};
+pub use request::{Answer, Image, Replayed, Request, SessionPlan};
 
 /// The future of one attempt.
 pub type Attempt = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;

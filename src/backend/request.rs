@@ -1,6 +1,7 @@
 //! What an attempt is given and what it gives back.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::event::{AttemptNumber, NodeId, RoundNumber, SessionId, Sha256, ToolId};
 
@@ -55,6 +56,37 @@ pub enum Replayed {
     InDoubt(ToolId),
 }
 
+/// An image that goes along with what the user says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Where it was read from; absolute.
+    pub path: PathBuf,
+    /// `image/png`, `image/jpeg`, `image/gif` or `image/webp`.
+    pub media_type: &'static str,
+    /// The file's content.
+    pub bytes: Arc<[u8]>,
+}
+
+impl Image {
+    /// An image, known by how its content begins; `None` for any other.
+    pub fn new(path: PathBuf, bytes: Vec<u8>) -> Option<Self> {
+        let media_type = match &bytes[..] {
+            [0x89, b'P', b'N', b'G', ..] => "image/png",
+            [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+            [b'G', b'I', b'F', b'8', ..] => "image/gif",
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+            _ => return None,
+        };
+        Some(Self { path, media_type, bytes: bytes.into() })
+    }
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}, {} bytes)", self.path.display(), self.media_type, self.bytes.len())
+    }
+}
+
 /// One attempt's work.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -68,6 +100,8 @@ pub struct Request {
     pub system: Option<String>,
     /// What the user says: files, context, task.
     pub user: String,
+    /// Images that go along with it, on record already.
+    pub images: Vec<Image>,
     /// The conversation.
     pub session: SessionPlan,
     /// Where the agent works; absolute.

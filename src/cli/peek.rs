@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::engine::Clock;
-use crate::event::{Event, Kind, RoundNumber, Stored, Tally};
+use crate::event::{Event, Kind, PromptPart, RoundNumber, Stored, Tally};
 use crate::journal::{self, Follower, RunDir, Snapshot};
 use crate::profile::Profile;
 use crate::report::{self, Lines, PageView, Reporter as _, RunRow, RunState, Verbosity};
@@ -229,7 +229,11 @@ fn prompts(dir: &RunDir, round: Option<RoundNumber>) -> Result<u8, CliError> {
         match event.kind {
             Kind::RoundStarted(started) => number = started.round,
             Kind::PromptSent(sent) => {
-                let bytes = std::fs::read(dir.stored(Stored::Prompt, &sent.sha256)).map_err(environment)?;
+                let bytes = match sent.part {
+                    // A terminal cannot show it; whoever wants it finds it there.
+                    PromptPart::Image => dir.stored(Stored::Blob, &sent.sha256).display().to_string().into(),
+                    _ => std::fs::read(dir.stored(Stored::Prompt, &sent.sha256)).map_err(environment)?,
+                };
                 let part = serde_json::to_value(sent.part).map_err(environment)?;
                 let part = part.as_str().unwrap_or_default().to_owned();
                 let head = format!(

@@ -10,7 +10,7 @@ use clap::Args;
 use indicatif::ProgressDrawTarget;
 
 use crate::backend::registry::{self, Place, Secrets, Unavailable};
-use crate::backend::{self, Guard, Oracle, Replayed};
+use crate::backend::{self, Guard, Image, Oracle, Replayed};
 use crate::engine::{self, Clock, Parts, Plan, Shutdown, Taken, strip_front_matter};
 use crate::event::{Kind, RunEnded, RunOutcome, Sha256, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
@@ -228,6 +228,9 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
         registry::ready(&profile, &context.environment, &manifest.workspace)
             .map_err(|error| unavailable(&error))?;
     }
+    // What cannot be sent is told before there is a run.
+    read_files(&profile)?;
+    read_images(&profile)?;
     let secrets = registry::secrets(&profile, &context.environment);
     let dir =
         RunDir::create(&path).map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))))?;
@@ -356,6 +359,18 @@ fn read_files(profile: &Profile) -> Result<(Option<String>, Vec<String>), CliErr
     Ok((system, files))
 }
 
+fn read_images(profile: &Profile) -> Result<Vec<Image>, CliError> {
+    let read = |path: &PathBuf| {
+        let bytes = std::fs::read(path)
+            .map_err(|error| CliError::usage(format!("cannot read the image {}: {error}", path.display())))?;
+        Image::new(path.clone(), bytes).ok_or_else(|| {
+            CliError::usage(format!("{} is not an image of a kind that models take", path.display()))
+                .hint("`prompt.images` takes PNG, JPEG, GIF and WebP")
+        })
+    };
+    profile.prompt.images.iter().map(read).collect()
+}
+
 async fn drive(
     context: &Context,
     common: &Common,
@@ -382,6 +397,7 @@ async fn drive(
     let reports = reports(context, common, args, dir.path());
     let recorder = Recorder::new(writer, reports, Arc::clone(&secrets), dir.clone());
     let sink = Arc::clone(&recorder);
+    let images = read_images(&profile)?;
     let plan = Plan {
         run: manifest.run.clone(),
         verb: "run",
@@ -389,6 +405,7 @@ async fn drive(
         task,
         system,
         files,
+        images,
         seed: manifest.seed,
         workspace: manifest.workspace.clone(),
         directory: dir.path().to_owned(),

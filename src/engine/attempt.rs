@@ -79,6 +79,7 @@ impl Run {
             attempt,
             system: self.plan.system.clone(),
             user,
+            images: self.plan.images.clone(),
             session,
             workspace: self.plan.workspace.clone(),
             transcript: self.plan.directory.join(&transcript),

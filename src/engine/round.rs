@@ -100,6 +100,9 @@ impl Run {
             self.dry_prompts(&user)?;
             return Ok(Err(Failure::ours(FaultClass::SelfAbort, "dry run")));
         }
+        if !replaying {
+            self.images()?;
+        }
         let Attempted { result, partial } = self.attempt(round, attempt, session, user, started).await?;
         let outcome = match result {
             Ok(answer) => {
@@ -240,6 +243,18 @@ impl Run {
         })
     }
 
+    /// Puts the images of a prompt on record.
+    fn images(&mut self) -> Result<(), EngineError> {
+        for image in &self.plan.images {
+            let sha256 = self.emitter.store(Stored::Blob, &image.bytes)?;
+            let bytes = image.bytes.len() as u64;
+            let target = self.plan.profile.agent.harness.clone();
+            let sent = PromptSent { sha256, bytes, target, part: PromptPart::Image, redacted: 0 };
+            self.emitter.emit(sent)?;
+        }
+        Ok(())
+    }
+
     fn dry_prompts(&mut self, user: &str) -> Result<(), EngineError> {
         let target = self.plan.profile.agent.harness.clone();
         let system = self.plan.system.clone();
@@ -250,6 +265,7 @@ impl Run {
             let bytes = text.len() as u64;
             self.emitter.emit(PromptSent { sha256, bytes, target: target.clone(), part, redacted })?;
         }
+        self.images()?;
         self.emitter.live(&Live::NextDeadline(None))?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::backend::{Harness, Oracle, Replayed};
+use crate::backend::{Harness, Image, Oracle, Replayed};
 use crate::event::{
     BudgetCeilings, CheckEnded, CheckStarted, NodeId, Phase, RoundNumber, RunEnded, RunId, RunOutcome,
     RunResumed, RunStarted, Sha256, Stored, Tally, blur,
@@ -32,6 +32,8 @@ pub struct Plan {
     pub system: Option<String>,
     /// The texts of the prompt files, front matter stripped.
     pub files: Vec<String>,
+    /// Images that go along with each prompt.
+    pub images: Vec<Image>,
     /// The seed of everything random.
     pub seed: u64,
     /// Where the agent works; absolute.

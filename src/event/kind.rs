@@ -205,6 +205,8 @@ pub enum PromptPart {
     Tools,
     /// The whole conversation of a later turn, as JSON.
     Conversation,
+    /// An image that goes along with what the user says; `blobs/<sha256>` holds it.
+    Image,
 }
 
 /// A text is about to be sent; `prompts/<sha256>.txt` holds it already.

@@ -53,12 +53,13 @@ const EFFORT: Key = ("model.reasoning_effort", None);
 const SEED: Key = ("model.seed", None);
 const SYSTEM: Key = ("prompt.system", None);
 const SYSTEM_FILE: Key = ("prompt.system_file", None);
+const IMAGES: Key = ("prompt.images", None);
 const CONTINUE: Key = ("lineage.session", Some("continue"));
 const FORK: Key = ("lineage.fork", Some("require"));
 const POLL: Key = ("stream.mode", Some("poll"));
 
 /// The rows. A key that is not among them is honoured by provost itself, whatever the harness.
-const KEYS: [Key; 25] = [
+const KEYS: [Key; 26] = [
     MODEL,
     ENDPOINT,
     COMMAND,
@@ -81,6 +82,7 @@ const KEYS: [Key; 25] = [
     SEED,
     SYSTEM,
     SYSTEM_FILE,
+    IMAGES,
     CONTINUE,
     FORK,
     POLL,

@@ -94,6 +94,9 @@ pub struct Prompt {
     /// Files that precede the task, relative to this file; front matter of the first is stripped.
     #[serde(default)]
     pub files: Vec<PathBuf>,
+    /// Images that go along with the task, relative to this file: PNG, JPEG, GIF or WebP.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<PathBuf>,
     /// Where the context block of a later round goes.
     pub context: Context,
 }

@@ -39,6 +39,10 @@ pub(super) fn resolve(profile: &mut Profile, tree: &Node, layers: &[Layer]) -> V
     for (index, path) in profile.prompt.files.iter_mut().enumerate() {
         resolve(path, "prompt.files", files.get(index));
     }
+    let images = node("prompt.images").map_or(&[][..], Node::items);
+    for (index, path) in profile.prompt.images.iter_mut().enumerate() {
+        resolve(path, "prompt.images", images.get(index));
+    }
     if let Some(path) = profile.check.as_mut().and_then(|check| check.json.as_mut()?.schema.as_mut()) {
         resolve(path, "check.json.schema", node("check.json.schema"));
     }

@@ -114,6 +114,7 @@ fn request(dir: &Path, replay: Vec<Replayed>) -> Request {
         workspace: dir.join("ws"),
         transcript: dir.join("transcript.log"),
         directory: dir.to_owned(),
+        images: Vec::new(),
         replay,
     }
 }

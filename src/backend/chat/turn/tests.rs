@@ -20,6 +20,7 @@ fn request(dir: &Path, replay: Vec<Replayed>) -> Request {
         workspace: dir.join("ws"),
         transcript: dir.join("t/transcript.log"),
         directory: dir.to_owned(),
+        images: Vec::new(),
         replay,
     }
 }
