@@ -125,6 +125,7 @@ const COLUMNS: [Column; 10] = [
             SYSTEM,
             SYSTEM_FILE,
             CONTINUE,
+            FORK,
         ],
     },
     Column {

@@ -7,7 +7,7 @@ use crate::backend::Request;
 use crate::event::Failure;
 use crate::profile::Profile;
 
-use super::{AnyCommand, Claude, Dialect};
+use super::{AnyCommand, Claude, Codex, Dialect};
 
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -85,6 +85,7 @@ pub trait Invocation: Send + Sync {
 pub fn invocation(profile: &Profile) -> Option<Box<dyn Invocation>> {
     Some(match profile.agent.harness.as_str() {
         "claude" => Box::new(Claude::new(profile)),
+        "codex" => Box::new(Codex::new(profile)),
         "command" => Box::new(AnyCommand::new(profile)),
         _ => return None,
     })

@@ -1,6 +1,7 @@
 //! Agent CLIs: what their output means, one dialect each.
 
 pub mod claude;
+pub mod codex;
 mod command;
 pub mod dialect;
 mod drive;
@@ -9,6 +10,7 @@ pub mod lines;
 pub mod text;
 
 pub use claude::{Claude, ClaudeDialect};
+pub use codex::{Codex, CodexDialect};
 pub use command::AnyCommand;
 pub use dialect::{Dialect, ExitFacts, Signal};
 pub use drive::AgentHarness;
