@@ -1,6 +1,7 @@
 //! The real Codex CLI against a server on this machine that plays the model.
 #![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -284,6 +285,7 @@ fn real_codex_spends_little_on_a_fault() {
     let rows = [
         ("auth", 2, 4, responses::refusal(401, "invalid_request_error", "Incorrect API key provided", &none)),
         ("forbidden", 2, 4, responses::refusal(403, "invalid_request_error", "not for you", &none)),
+        ("rate_limited", 6, 4, responses::refusal(429, "rate_limit_exceeded", "slower", &none)),
         ("server_error", 6, 4, responses::refusal(500, "server_error", "oops", &none)),
         (
             "quota_exhausted",
@@ -359,10 +361,65 @@ fn real_codex_at_a_silent_server_is_ended_by_our_clock() {
     assert!(server.hung_up(), "it still waits");
 }
 
+/// It prints nothing while a model thinks; its log has signs of it.
+#[test]
+#[cfg_attr(not(real_codex), ignore = "needs the Codex CLI; .ci/install-real installs it")]
+fn real_codex_with_a_model_that_thinks_for_long_is_not_taken_for_silent() {
+    let server = turns(|request| {
+        let pause = Step::Wait(Duration::from_secs(5));
+        match responses::returned(request) {
+            None => {
+                let command = "echo right > answer.txt; echo log=$RUST_LOG.; echo 'Error: x' >&2";
+                let call = Turn::Call("call_write", "exec_command", json!({"cmd": command}));
+                responses::held(&call, pause)
+            }
+            Some(_) => responses::answer(&Turn::Say("Done.")),
+        }
+    });
+    let more = "[round]\nfirst_event = \"3s\"\n[retry]\nsame_model = 0\n[budget]\nrounds = 1\n";
+    let ran = stage(&server, BYPASS, more).run(TASK, &variables(), &[]);
+    let story = ran.story();
+    assert_eq!(ran.output.status.code(), Some(0), "{story}");
+    let (_, result) = responses::returned(&asked(&server)[1]).unwrap();
+    assert!(result.contains("log=.") && result.contains("Error: x"), "{result}");
+    // What it logs besides complaints is not kept.
+    let complaints = std::fs::read_to_string(ran.dir.join("rounds/root-1.err")).unwrap_or_default();
+    for noise in ["codex_otel", "sse_event", "Error: x", "conversation.id"] {
+        assert!(!complaints.contains(noise), "{complaints}");
+    }
+}
+
+/// A round may be hours old: one lost connection does not end it.
+#[test]
+#[cfg_attr(not(real_codex), ignore = "needs the Codex CLI; .ci/install-real installs it")]
+fn real_codex_mends_one_fault_in_the_middle_of_a_round_by_itself() {
+    let faults: [fn() -> Response; 2] = [
+        || responses::refusal(503, "server_error", "busy", &json!({})),
+        || responses::held(&Turn::Say("never whole"), Step::Cut),
+    ];
+    for fault in faults {
+        let failed = AtomicBool::new(false);
+        let server = turns(move |request| match responses::returned(request) {
+            None => {
+                let write = json!({"cmd": "echo right > answer.txt"});
+                responses::answer(&Turn::Call("call_write", "exec_command", write))
+            }
+            Some(_) if !failed.swap(true, Ordering::Relaxed) => fault(),
+            Some(_) => responses::answer(&Turn::Say("Done.")),
+        });
+        let ran = stage(&server, BYPASS, "[budget]\nrounds = 1\n").run(TASK, &variables(), &[]);
+        let story = ran.story();
+        assert_eq!(ran.output.status.code(), Some(0), "{story}");
+        assert_eq!(asked(&server).len(), 3, "{story}");
+        assert_eq!((ran.of("attempt.started").len(), ran.of("attempt.retrying").len()), (1, 1), "{story}");
+        assert_eq!(ran.of("attempt.retrying")[0]["attempt"], 1, "{story}");
+    }
+}
+
 #[test]
 #[cfg_attr(not(real_codex), ignore = "needs the Codex CLI; .ci/install-real installs it")]
 fn real_codex_notices_a_stream_that_stalls_as_early_as_we_do() {
-    let server = turns(|_| responses::stalled(&Turn::Say("never whole")));
+    let server = turns(|_| responses::held(&Turn::Say("never whole"), Step::Hang));
     let more =
         "[round]\nfirst_event = \"60s\"\nstall = \"3s\"\n[retry]\nsame_model = 0\n[budget]\nrounds = 1\n";
     let ran = stage(&server, BYPASS, more).run(TASK, &variables(), &[]);

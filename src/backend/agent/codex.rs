@@ -17,6 +17,7 @@ use crate::profile::element::Price;
 
 mod call;
 mod history;
+mod log;
 mod verdict;
 mod wire;
 
@@ -301,7 +302,7 @@ impl Dialect for CodexDialect {
         self.end_turn(out);
     }
 
-    fn partial(&self) -> &str {
+    fn partial(&self) -> &'static str {
         // It prints messages whole.
         ""
     }

@@ -7,7 +7,7 @@ use crate::backend::Request;
 use crate::event::Failure;
 use crate::profile::Profile;
 
-use super::{AnyCommand, Claude, Codex, Dialect};
+use super::{AnyCommand, Claude, Codex, Dialect, Listener};
 
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -68,6 +68,11 @@ pub trait Invocation: Send + Sync {
 
     /// A parser for one attempt.
     fn dialect(&self, request: &Request) -> Box<dyn Dialect>;
+
+    /// What tells the lines of standard error apart, for a program that does not only complain there.
+    fn listener(&self) -> Option<Listener> {
+        None
+    }
 
     /// Who gets the prompts: harness, and model where one is named.
     fn target(&self) -> String;

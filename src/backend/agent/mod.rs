@@ -1,5 +1,6 @@
 //! Agent CLIs: what their output means, one dialect each.
 
+mod aside;
 pub mod claude;
 pub mod codex;
 mod command;
@@ -9,6 +10,7 @@ mod invoke;
 pub mod lines;
 pub mod text;
 
+pub use aside::{Aside, Listener};
 pub use claude::{Claude, ClaudeDialect};
 pub use codex::{Codex, CodexDialect};
 pub use command::AnyCommand;

@@ -1,4 +1,4 @@
-//! The OpenAI Responses protocol over the scriptable server: enough of it for a real client.
+//! The `OpenAI` Responses protocol over the scriptable server: enough of it for a real client.
 
 use serde_json::{Value, json};
 
@@ -106,11 +106,10 @@ pub(crate) fn answer(turn: &Turn) -> Response {
     Response::steps(events(turn))
 }
 
-/// The beginning of a turn, after which nothing more comes.
-pub(crate) fn stalled(turn: &Turn) -> Response {
+/// The turn as a stream that begins at once, and goes on after this step.
+pub(crate) fn held(turn: &Turn, step: Step) -> Response {
     let mut steps = events(turn);
-    steps.truncate(2);
-    steps.push(Step::Hang);
+    steps.insert(1, step);
     Response::steps(steps)
 }
 

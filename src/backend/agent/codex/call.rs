@@ -1,6 +1,7 @@
 //! How Codex is called: `codex exec --json`.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use toml::{Table, Value};
 
@@ -9,12 +10,15 @@ use crate::event::Failure;
 use crate::profile::element::{Period, Price};
 use crate::profile::{Agent, Endpoint, McpServer, Permissions, Profile, PromptVia};
 
-use super::{CodexDialect, history};
-use crate::backend::agent::Dialect;
+use super::{CodexDialect, history, log};
 use crate::backend::agent::invoke::{Call, Environment, Invocation, Versions, bare_model, target};
+use crate::backend::agent::{Dialect, Listener};
 
 /// The name under which it knows the endpoint of the profile.
 const PROVIDER: &str = "provost";
+
+/// How long a stream may be silent before Codex takes it for lost: its own default, where `round.stall` is longer.
+const STREAM_IDLE: Duration = Duration::from_mins(5);
 
 /// Codex.
 #[derive(Clone, Debug)]
@@ -39,7 +43,8 @@ impl Codex {
         }
     }
 
-    /// What overrides its configuration file, each value as TOML. What the profile does not name stays the user's own.
+    /// What overrides its configuration file, each value as TOML. What the profile does not name stays the user's own;
+    /// `agent.args`, which come later, override these.
     fn settings(&self, request: &Request) -> Vec<(&'static str, Value)> {
         let mut settings = vec![
             ("analytics.enabled", Value::from(false)),
@@ -49,6 +54,13 @@ impl Codex {
             // Else it waits for a network for ever.
             ("features.unbounded_connection_retries", Value::from(false)),
         ];
+        let (variable, _) = log::ASK;
+        if !self.agent.env.contains_key(variable)
+            && !self.agent.inherit_env.iter().any(|name| name == variable)
+        {
+            // What the agent runs has no use for what we ask of its log. Merged with the user's own table.
+            settings.push(("shell_environment_policy.set", table([(variable, "".into())])));
+        }
         if let Some(endpoint) = &self.endpoint {
             settings.push(("model_provider", PROVIDER.into()));
             // As whole tables: a name with a dot in it would be a path otherwise. They are merged with the user's own.
@@ -76,14 +88,14 @@ impl Codex {
     /// The endpoint, with its retry loops turned down, so that there is one that a person can see: ours. One repetition
     /// of a stream is left to it, since a round that is hours old should not end with one lost connection.
     fn provider(&self, endpoint: &Endpoint) -> Value {
-        let stall = i64::try_from(self.stall.0.as_millis()).unwrap_or(i64::MAX);
+        let idle = i64::try_from(self.stall.0.min(STREAM_IDLE).as_millis()).unwrap_or(i64::MAX);
         let mut provider = Table::from_iter([
             ("name".to_owned(), Value::from(PROVIDER)),
             ("base_url".to_owned(), endpoint.base_url.trim_end_matches('/').into()),
             ("wire_api".to_owned(), "responses".into()),
             ("request_max_retries".to_owned(), 0.into()),
             ("stream_max_retries".to_owned(), 1.into()),
-            ("stream_idle_timeout_ms".to_owned(), stall.into()),
+            ("stream_idle_timeout_ms".to_owned(), idle.into()),
         ]);
         if let Some(key) = &endpoint.key_env {
             provider.insert("env_key".to_owned(), key.as_str().into());
@@ -151,6 +163,10 @@ impl Invocation for Codex {
         ]
     }
 
+    fn defaults(&self) -> &'static [(&'static str, &'static str)] {
+        &[log::ASK]
+    }
+
     fn environment(&self, caller: &Environment) -> Environment {
         let key = self.endpoint.as_ref().and_then(|endpoint| endpoint.key_env.as_ref());
         key.and_then(|name| Some((name.clone(), caller.get(name)?.clone()))).into_iter().collect()
@@ -193,6 +209,10 @@ impl Invocation for Codex {
     fn dialect(&self, request: &Request) -> Box<dyn Dialect> {
         let model = self.agent.model.clone();
         Box::new(CodexDialect::new(history::before(request), model, self.price.clone()))
+    }
+
+    fn listener(&self) -> Option<Listener> {
+        Some(log::listener())
     }
 
     fn target(&self) -> String {

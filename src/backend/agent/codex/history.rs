@@ -94,7 +94,8 @@ mod tests {
     fn the_last_word_on_a_thread_is_found_wherever_it_was_said() {
         let dir = tempfile::tempdir().unwrap();
         let write = |round: u64, text: String| {
-            std::fs::write(dir.path().join(format!("root-{round}.log")), text).unwrap();
+            let log = dir.path().join(format!("root-{round}.log"));
+            crate::file::write_atomic(&log, text.as_bytes()).unwrap();
         };
         write(8, started("a") + &completed(10) + &started("b") + &completed(500));
         write(9, started("a") + "{\"type\":\"turn.failed\"}\n");

@@ -2,12 +2,14 @@ use std::path::Path;
 
 use super::*;
 use crate::event::{AttemptNumber, NodeId, RoundNumber, SessionId};
+use crate::file::write_atomic;
 use crate::profile::{Source, load};
 
 /// The call of a profile, as a user would write it.
 fn call(profile: &str, session: SessionPlan, system: Option<&str>) -> (Vec<String>, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("p.toml"), format!("schema = 1\nname = \"t\"\n{profile}")).unwrap();
+    let text = format!("schema = 1\nname = \"t\"\n{profile}");
+    write_atomic(&dir.path().join("p.toml"), text.as_bytes()).unwrap();
     let loaded = load(Source { path: Path::new("p.toml"), sets: &[], cwd: dir.path() }).unwrap();
     let request = Request {
         node: NodeId::root(),
