@@ -128,8 +128,16 @@ const ROWS: &[Row] = &[
 ];
 
 const REAL_ROWS: &[Row] = &[
-    row("claude-bare", Answered("Negative"), &[(41, 2, Some(0.0))], true, 0),
-    row("claude-full", Answered("You can"), &[(4222, 70, Some(0.0))], true, 0),
+    row("claude-bare", Answered("Negative"), &[(41, 2, Some(0.000_214_8))], true, 0),
+    row(
+        "claude-full",
+        Answered(
+            "You can use the CLI to create a project, and you can set your permissions to prevent others from using your project to create new projects. \n\nWhen you run a CLI, you can use a command to create a new project. \n\nWhen you run a CLI, you can use a command to create a new project.",
+        ),
+        &[(4222, 70, Some(0.018_288))],
+        true,
+        0,
+    ),
     row("claude-overflow", Fault(C::ContextOverflow, "terminal.context"), NOTHING, true, 0),
 ];
 
