@@ -254,6 +254,78 @@ fn real_codex_reaches_a_tool_of_an_mcp_server_that_needs_no_approval() {
     assert_eq!(ran.of("tool.returned")[0]["ok"], true, "{story}");
 }
 
+/// What an MCP server over HTTP answers.
+fn notes(request: &Recorded) -> Response {
+    if !request.line.starts_with("POST ") {
+        return Response::json(405, "{}");
+    }
+    let asked = request.json();
+    let result = match asked["method"].as_str() {
+        Some("initialize") => json!({
+            "protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}},
+            "serverInfo": {"name": "notes", "version": "1"},
+        }),
+        Some("tools/list") => json!({"tools": [{"name": "note", "inputSchema": {"type": "object"}}]}),
+        Some("tools/call") => json!({"content": [{"type": "text", "text": "noted"}]}),
+        _ => return Response::json(202, "{}"),
+    };
+    Response::json(200, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}).to_string())
+}
+
+#[test]
+#[cfg_attr(not(real_codex), ignore = "needs the Codex CLI; .ci/install-real installs it")]
+fn real_codex_gives_an_mcp_server_its_token_which_is_nowhere_on_record() {
+    const TOKEN: &str = "dummy-token-of-nobody-77be";
+    let server = Server::answering(|_, request| {
+        if request.line.contains("/mcp ") {
+            return Some(notes(request));
+        }
+        Some(responses::answer(&match responses::returned(request) {
+            None => Turn::CallMcp("call_note", "notes", "note", json!({})),
+            Some(_) => Turn::Say("It is noted."),
+        }))
+    });
+    let agent =
+        format!("{BYPASS}\n[agent.mcp.notes]\nurl = \"{}/mcp\"\nkey_env = \"NOTES_TOKEN\"", server.url());
+    let ran = stage(&server, &agent, "[budget]\nrounds = 1\n").run(
+        TASK,
+        &[("PROVOST_TEST_KEY", KEY), ("NOTES_TOKEN", TOKEN)],
+        &[],
+    );
+    let story = ran.story();
+    assert_eq!(ran.of("attempt.finished").len(), 1, "{story}");
+    let calls: Vec<Recorded> =
+        server.requests().into_iter().filter(|request| request.body.contains("\"tools/call\"")).collect();
+    assert_eq!(calls.len(), 1, "{story}");
+    assert_eq!(calls[0].header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+    assert_eq!(ran.of("tool.returned")[0]["ok"], true, "{story}");
+    assert!(!ran.holds(TOKEN) && !ran.holds(KEY), "a secret is on record");
+}
+
+#[test]
+#[cfg_attr(not(real_codex), ignore = "needs the Codex CLI; .ci/install-real installs it")]
+fn real_codex_keeps_the_users_own_provider_where_the_profile_names_no_endpoint() {
+    let server = turns(|_| responses::answer(&Turn::Say("Done.")));
+    let codex = needed("PROVOST_TEST_CODEX");
+    let stage = Stage::new(&format!(
+        "schema = 1\nname = \"own\"\n[agent]\nharness = \"codex\"\ncommand = [\"{}\"]\n[agent.env]\nMY_KEY = \"mine\"\n",
+        codex.display()
+    ));
+    // Below the home, where it looks by itself.
+    std::fs::create_dir(stage.path("home/.codex")).unwrap();
+    let config = format!(
+        "model = \"my-model\"\nmodel_provider = \"mine\"\n[model_providers.mine]\nname = \"mine\"\nbase_url = \"{}\"\nenv_key = \"MY_KEY\"\nwire_api = \"responses\"\n",
+        server.url()
+    );
+    std::fs::write(stage.path("home/.codex/config.toml"), config).unwrap();
+    let ran = stage.run(TASK, &[], &[]);
+    assert_eq!(ran.output.status.code(), Some(0), "{}", ran.story());
+    let asked = asked(&server);
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].header("authorization"), Some("Bearer mine"));
+    assert_eq!(asked[0].json()["model"], "my-model");
+}
+
 #[test]
 #[cfg_attr(not(real_codex), ignore = "needs the Codex CLI; .ci/install-real installs it")]
 fn real_codex_is_given_the_permissions_and_the_effort_of_the_profile() {

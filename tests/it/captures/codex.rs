@@ -5,6 +5,7 @@ use provost::event::FaultClass as C;
 
 use super::Expected::{self, Fault};
 use super::{Agent, Row};
+use crate::support::sandbox::{Sandbox, of_kind};
 
 pub(super) const AGENT: Agent = Agent {
     folder: "codex-0.169.0",
@@ -230,4 +231,30 @@ fn a_turn_ends_where_the_model_speaks_again() {
     for name in ["401", "429-px0", "overflow"] {
         assert!(!AGENT.whole(name).signals.iter().any(|signal| signal.contains("Turn {")), "{name}");
     }
+}
+
+/// Another program may print the same.
+#[test]
+fn a_command_that_speaks_the_protocol_is_read_and_a_reset_is_on_its_clock() {
+    let speaks = |lines: &str| {
+        let keys = "protocol = \"codex-json\"\nenv = { TZ = \"Asia/Tokyo\" }";
+        let sandbox = Sandbox::shell(&format!("cat <<'END'\n{lines}\nEND\n"), keys, "");
+        let ran = sandbox.run(&["run", "Go on."]);
+        (ran, sandbox.events())
+    };
+    let (ran, events) = speaks(
+        r#"{"type":"item.completed","item":{"id":"i","type":"agent_message","text":"Done."}}
+{"type":"turn.completed","usage":{"input_tokens":10,"cached_input_tokens":4,"output_tokens":2}}"#,
+    );
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "Done.\n"), "{}", ran.err);
+    let usage = &of_kind(&events, "usage.reported")[0];
+    assert_eq!((&usage["input"], &usage["cache_read"]), (&6.into(), &4.into()), "{usage}");
+
+    let (ran, events) = speaks(
+        r#"{"type":"turn.failed","error":{"message":"You’ve hit your usage limit. Try again at Nov 21st, 2090 4:12 AM."}}"#,
+    );
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    let failure = &of_kind(&events, "attempt.failed")[0];
+    assert_eq!(failure["class"], "quota_exhausted", "{failure}");
+    assert_eq!(failure["reset_at"], "2090-11-20T19:12:00Z", "{failure}");
 }
