@@ -425,7 +425,7 @@ fn real_codex_says_when_a_used_up_plan_resets_and_the_run_knows_it() {
 #[cfg_attr(not(real_codex), ignore = "needs the Codex CLI; .ci/install-real installs it")]
 fn real_codex_at_a_silent_server_is_ended_by_our_clock() {
     let server = turns(|_| Response::steps(vec![Step::Hang]));
-    let more = "[round]\nfirst_event = \"3s\"\n[retry]\nsame_model = 0\n[budget]\nrounds = 1\n";
+    let more = "[round]\nfirst_event = \"8s\"\n[retry]\nsame_model = 0\n[budget]\nrounds = 1\n";
     let ran = stage(&server, BYPASS, more).run(TASK, &variables(), &[]);
     let story = ran.story();
     assert_eq!(ran.of("attempt.failed")[0]["class"], "first_event_timeout", "{story}");
@@ -438,7 +438,7 @@ fn real_codex_at_a_silent_server_is_ended_by_our_clock() {
 #[cfg_attr(not(real_codex), ignore = "needs the Codex CLI; .ci/install-real installs it")]
 fn real_codex_with_a_model_that_thinks_for_long_is_not_taken_for_silent() {
     let server = turns(|request| {
-        let pause = Step::Wait(Duration::from_secs(5));
+        let pause = Step::Wait(Duration::from_secs(12));
         match responses::returned(request) {
             None => {
                 let command = "echo right > answer.txt; echo log=$RUST_LOG.; echo 'Error: x' >&2";
@@ -448,7 +448,7 @@ fn real_codex_with_a_model_that_thinks_for_long_is_not_taken_for_silent() {
             Some(_) => responses::answer(&Turn::Say("Done.")),
         }
     });
-    let more = "[round]\nfirst_event = \"3s\"\n[retry]\nsame_model = 0\n[budget]\nrounds = 1\n";
+    let more = "[round]\nfirst_event = \"8s\"\n[retry]\nsame_model = 0\n[budget]\nrounds = 1\n";
     let ran = stage(&server, BYPASS, more).run(TASK, &variables(), &[]);
     let story = ran.story();
     assert_eq!(ran.output.status.code(), Some(0), "{story}");
