@@ -9,6 +9,7 @@ use crate::event::{
     AgentSpawned, AttemptNumber, Deadline, Failure, FaultClass, Live, PromptSent, RoundNumber, Stored,
     ToolReturned, TurnEnded,
 };
+use crate::fault;
 
 use super::clock::Clock;
 use super::deadline::Deadlines;
@@ -145,9 +146,18 @@ impl Run {
                 cleanup: failure.cleanup,
                 ..ours
             }),
-            (Err(failure), None) => Err(failure),
+            (Err(failure), None) => Err(self.with_reset(failure)),
         };
         Ok(Attempted { result, partial: watch.words })
+    }
+
+    /// Fills in when a used-up quota resets, where that is only said in words: on the agent's clock, and as of now.
+    fn with_reset(&self, mut failure: Failure) -> Failure {
+        if failure.class == FaultClass::QuotaExhausted && failure.reset_at.is_none() {
+            let zone = self.plan.profile.agent.env.get("TZ").map(String::as_str);
+            failure.reset_at = fault::reset_said(&failure.evidence, &self.emitter.clock().local(zone));
+        }
+        failure
     }
 
     fn due(&mut self, watch: &mut Watch, deadline: Deadline) -> std::io::Result<()> {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::tz::TimeZone;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit, Zoned};
 
 /// Reads the clocks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +16,12 @@ impl Clock {
         let now = Timestamp::now();
         let cut = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Trunc);
         now.round(cut).unwrap_or(now)
+    }
+
+    /// Wall time in the zone of that name, or in this machine's.
+    pub fn local(self, zone: Option<&str>) -> Zoned {
+        let zone = zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or_else(TimeZone::system);
+        self.stamp().to_zoned(zone)
     }
 
     /// Monotonic time, for deadlines and durations.

@@ -13,11 +13,13 @@ use crate::event::{Failure, FaultClass, FaultScope};
 mod phrases;
 mod policy;
 mod read;
+mod reset;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use policy::{Decision, Policy, decide, ends_run, retryable, unavailable};
+pub use reset::reset_said;
 pub use table::{Rule, Test, rules};
 
 /// How much of a failure's own words is kept.

@@ -135,6 +135,10 @@ const fn claude(id: &'static str, class: FaultClass, scope: FaultScope, tests: &
     Rule { id, class, scope, origin: Some(Origin::Claude), tests }
 }
 
+const fn codex(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
+    Rule { id, class, scope, origin: Some(Origin::Codex), tests }
+}
+
 use FaultClass as C;
 use FaultScope as S;
 use Test::{
@@ -318,6 +322,8 @@ const RULES: &[Rule] = &[
             "all credentials for model",
         ])],
     ),
+    // What it says of a 5xx, whose status it does not tell; of a model without capacity it says that.
+    codex("codex.5xx", C::ServerError, S::Provider, &[Says(&["experiencing high demand"])]),
     rule(
         "text.overloaded",
         C::Overloaded,
@@ -349,7 +355,22 @@ const RULES: &[Rule] = &[
         "text.session",
         C::RequestInvalid,
         S::Request,
-        &[Says(&["no conversation found with session id", "session id…is already in use"])],
+        &[Says(&[
+            "no conversation found with session id",
+            "session id…is already in use",
+            "no rollout found for thread id",
+        ])],
+    ),
+    codex(
+        "codex.config",
+        C::ConfigMissing,
+        S::Local,
+        &[Says(&[
+            "error loading config",
+            "not inside a trusted directory",
+            "unknown feature flag",
+            "unexpected argument",
+        ])],
     ),
     // What an agent calls it when it says nothing better.
     rule(
@@ -374,6 +395,7 @@ const RULES: &[Rule] = &[
     ),
     // How a process ended that gave no result.
     rule("exit.aborted", C::UserAbort, S::Local, &[Signal(&[2, 15])]),
+    codex("codex.cut", C::Transport, S::Provider, &[Terminal(&["turn_without_end"]), Exit(&[0, 1])]),
     rule("exit.not-found", C::ConfigMissing, S::Local, &[Exit(&[126, 127])]),
     rule("exit.signal", C::AgentCrash, S::Local, &[AnySignal]),
     rule("exit.code", C::AgentCrash, S::Local, &[ExitFailed]),

@@ -35,6 +35,7 @@ fn table() {
         |status, label, text| Facts { origin: Origin::Claude, label: Some(label), ..said(status, text) };
     let ended =
         |terminal| Facts { origin: Origin::Claude, terminal: Some(terminal), status: Some(400), ..NONE };
+    let codex = |text| Facts { origin: Origin::Codex, ..said(0, text) };
     let rows: &[(&str, Facts<'_>, C)] = &[
         ("A1", said(429, ""), C::RateLimited),
         ("A2-503", said(503, ""), C::Overloaded),
@@ -151,6 +152,29 @@ fn table() {
             C::ContextOverflow,
         ),
         ("14.6-not-429", said(429, "exceeds the limit of 5 requests"), C::RateLimited),
+        (
+            "14.5-demand",
+            codex("We\u{2019}re currently experiencing high demand, which may cause temporary errors."),
+            C::ServerError,
+        ),
+        (
+            "14.5-capacity",
+            codex("Selected model is at capacity. Please try a different model."),
+            C::Overloaded,
+        ),
+        (
+            "14.5-plan",
+            codex("You\u{2019}ve hit your usage limit. Upgrade to Pro or try again at 4:12 AM."),
+            C::QuotaExhausted,
+        ),
+        ("14.5-thread", codex("thread/resume failed: no rollout found for thread id 7"), C::RequestInvalid),
+        ("14.5-config", codex("Error loading config.toml: `wire_api = \"chat\"`"), C::ConfigMissing),
+        ("M10", Facts { terminal: Some("turn_without_end"), exit_code: Some(1), ..codex("") }, C::Transport),
+        (
+            "M10-killed",
+            Facts { terminal: Some("turn_without_end"), exit_code: Some(143), ..codex("") },
+            C::UserAbort,
+        ),
         ("exit-term", Facts { exit_code: Some(143), ..NONE }, C::UserAbort),
         ("exit-int", Facts { signal: Some(2), ..NONE }, C::UserAbort),
         ("exit-kill", Facts { signal: Some(9), ..NONE }, C::AgentCrash),

@@ -126,7 +126,9 @@ const COLUMNS: [Column; 10] = [
             EFFORT,
             SYSTEM,
             SYSTEM_FILE,
+            IMAGES,
             CONTINUE,
+            FORK,
         ],
     },
     Column {

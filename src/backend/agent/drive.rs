@@ -17,6 +17,7 @@ use crate::event::{AgentExited, AlertRaised, ExitCause, Failure, FaultClass, Pro
 use crate::file::{Secrets, Veil};
 use crate::process::{Exit, Guard, ProcessError, Spec, Stdin};
 
+use super::aside::Asides;
 use super::{Call, Dialect, ExitFacts, Invocation, LineSplitter, Signal};
 
 /// How much of the end of standard error is kept for a verdict, bytes.
@@ -117,10 +118,11 @@ impl Shared {
         });
         let stderr_log = request.transcript.with_extension("err");
         let secrets = Arc::clone(&self.secrets);
+        let asides = self.invocation.listener().map(|listener| Asides::new(listener, link.clone()));
         let complaints = child.take_stderr().map(|pipe| {
             let (tell, told) = oneshot::channel();
             std::thread::spawn(move || {
-                let _ = tell.send(read_stderr(pipe, &stderr_log, &secrets));
+                let _ = tell.send(read_stderr(pipe, &stderr_log, &secrets, asides));
             });
             told
         });
@@ -332,7 +334,12 @@ impl Reader {
 }
 
 /// Keeps standard error beside the transcript and returns its end.
-fn read_stderr(mut pipe: impl Read, log: &Path, secrets: &Arc<Secrets>) -> String {
+fn read_stderr(
+    mut pipe: impl Read,
+    log: &Path,
+    secrets: &Arc<Secrets>,
+    mut asides: Option<Asides>,
+) -> String {
     let mut veil = Veil::new(secrets);
     let mut chunk = vec![0; 64 * 1024];
     let mut clear = Vec::new();
@@ -346,12 +353,16 @@ fn read_stderr(mut pipe: impl Read, log: &Path, secrets: &Arc<Secrets>) -> Strin
         } else {
             veil.push(&chunk[..read], &mut clear);
         }
-        if !clear.is_empty() {
+        let kept = match &mut asides {
+            Some(asides) => asides.complaints(&clear, read == 0),
+            None => &clear,
+        };
+        if !kept.is_empty() {
             let out = file.get_or_insert_with(|| OpenOptions::new().create(true).append(true).open(log));
             if let Ok(out) = out {
-                let _ = out.write_all(&clear);
+                let _ = out.write_all(kept);
             }
-            tail.extend_from_slice(&clear);
+            tail.extend_from_slice(kept);
             tail.drain(..tail.len().saturating_sub(STDERR_TAIL));
         }
         if read == 0 {

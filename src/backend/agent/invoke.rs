@@ -7,7 +7,7 @@ use crate::backend::Request;
 use crate::event::Failure;
 use crate::profile::Profile;
 
-use super::{AnyCommand, Claude, Dialect};
+use super::{AnyCommand, Claude, Codex, Dialect, Listener};
 
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -69,6 +69,11 @@ pub trait Invocation: Send + Sync {
     /// A parser for one attempt.
     fn dialect(&self, request: &Request) -> Box<dyn Dialect>;
 
+    /// What tells the lines of standard error apart, for a program that does not only complain there.
+    fn listener(&self) -> Option<Listener> {
+        None
+    }
+
     /// Who gets the prompts: harness, and model where one is named.
     fn target(&self) -> String;
 
@@ -85,6 +90,7 @@ pub trait Invocation: Send + Sync {
 pub fn invocation(profile: &Profile) -> Option<Box<dyn Invocation>> {
     Some(match profile.agent.harness.as_str() {
         "claude" => Box::new(Claude::new(profile)),
+        "codex" => Box::new(Codex::new(profile)),
         "command" => Box::new(AnyCommand::new(profile)),
         _ => return None,
     })

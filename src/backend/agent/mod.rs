@@ -1,6 +1,8 @@
 //! Agent CLIs: what their output means, one dialect each.
 
+mod aside;
 pub mod claude;
+pub mod codex;
 mod command;
 pub mod dialect;
 mod drive;
@@ -8,7 +10,9 @@ mod invoke;
 pub mod lines;
 pub mod text;
 
+pub use aside::{Aside, Listener};
 pub use claude::{Claude, ClaudeDialect};
+pub use codex::{Codex, CodexDialect};
 pub use command::AnyCommand;
 pub use dialect::{Dialect, ExitFacts, Signal};
 pub use drive::AgentHarness;

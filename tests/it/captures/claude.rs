@@ -15,6 +15,15 @@ pub(super) const AGENT: Agent = Agent {
     tells_cuts: true,
 };
 
+/// What it said to a real model.
+pub(super) const REAL: Agent = Agent {
+    folder: "real-llm",
+    printed: |_, stdout| stdout,
+    rows: REAL_ROWS,
+    elsewhere: |name| !name.starts_with("claude"),
+    ..AGENT
+};
+
 type Spent = &'static [(u64, u64, Option<f64>)];
 
 const fn row(name: &'static str, expected: Expected, usage: Spent, session: bool, retries: usize) -> Row {
@@ -116,6 +125,20 @@ const ROWS: &[Row] = &[
     row("tool", FOUR, TWO, true, 0),
     row("trunc-max0", FOUR_WHOLE, CUT_AND_REPEATED, true, 0),
     row("trunc-nofallback", Fault(C::Transport, "text.transport"), &[(1234, 4, Some(0.005_016))], true, 0),
+];
+
+const REAL_ROWS: &[Row] = &[
+    row("claude-bare", Answered("Negative"), &[(41, 2, Some(0.000_214_8))], true, 0),
+    row(
+        "claude-full",
+        Answered(
+            "You can use the CLI to create a project, and you can set your permissions to prevent others from using your project to create new projects. \n\nWhen you run a CLI, you can use a command to create a new project. \n\nWhen you run a CLI, you can use a command to create a new project.",
+        ),
+        &[(4222, 70, Some(0.018_288))],
+        true,
+        0,
+    ),
+    row("claude-overflow", Fault(C::ContextOverflow, "terminal.context"), NOTHING, true, 0),
 ];
 
 /// Of a conversation with live control, what the agent said.

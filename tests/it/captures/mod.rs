@@ -9,9 +9,10 @@ use provost::backend::{Answer, Report};
 use provost::event::{Failure, FaultClass, Usage, UsageSource};
 
 mod claude;
+mod codex;
 
 /// The agents whose captures are replayed; each file here adds its own.
-const AGENTS: &[&Agent] = &[&claude::AGENT];
+const AGENTS: &[&Agent] = &[&claude::AGENT, &claude::REAL, &codex::AGENT, &codex::REAL];
 
 /// One folder of captures.
 pub(crate) struct Agent {

@@ -2,5 +2,7 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod http;
+pub(crate) mod model;
+pub(crate) mod responses;
 pub(crate) mod run;
 pub(crate) mod sandbox;

@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -48,13 +48,17 @@ impl Stage {
 
     /// Does the task with nothing in the environment but these variables, a home and the `PATH`.
     pub(crate) fn run(self, task: &str, environment: &[(&str, &str)], flags: &[&str]) -> Ran {
-        let begun = Instant::now();
-        let dir = self.path("run");
-        let output = Command::new(env!("CARGO_BIN_EXE_provost"))
+        let child = self.start(task, environment, flags);
+        self.end(child)
+    }
+
+    /// Begins what [`Stage::run`] does.
+    pub(crate) fn start(&self, task: &str, environment: &[(&str, &str)], flags: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_provost"))
             .args(["run", "--profile"])
             .arg(self.path("provost.toml"))
             .arg("--out")
-            .arg(&dir)
+            .arg(self.path("run"))
             .args(flags)
             .arg(task)
             .current_dir(self.path("work"))
@@ -62,8 +66,18 @@ impl Stage {
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.path("home"))
             .envs(environment.iter().copied())
-            .output()
-            .unwrap();
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Waits for the end of what was begun.
+    pub(crate) fn end(self, child: Child) -> Ran {
+        let begun = Instant::now();
+        let dir = self.path("run");
+        let output = child.wait_with_output().unwrap();
         let journal = std::fs::read_to_string(dir.join("journal.jsonl")).unwrap_or_default();
         let events = journal.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
         Ran { output, took: begun.elapsed(), events, dir, _stage: self }
