@@ -135,6 +135,10 @@ const fn claude(id: &'static str, class: FaultClass, scope: FaultScope, tests: &
     Rule { id, class, scope, origin: Some(Origin::Claude), tests }
 }
 
+const fn opencode(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
+    Rule { id, class, scope, origin: Some(Origin::Opencode), tests }
+}
+
 use FaultClass as C;
 use FaultScope as S;
 use Test::{
@@ -207,7 +211,7 @@ const RULES: &[Rule] = &[
         "code.auth",
         C::Auth,
         S::Account,
-        &[Word(&["authentication_error", "invalid_api_key", "oauth_org_not_allowed"])],
+        &[Word(&["authentication_error", "invalid_api_key", "oauth_org_not_allowed", "providerautherror"])],
     ),
     rule(
         "code.too-large",
@@ -215,6 +219,7 @@ const RULES: &[Rule] = &[
         S::Request,
         &[Word(&["request_too_large", "string_above_max_length", "unsupported_parameter"])],
     ),
+    rule("code.aborted", C::UserAbort, S::Request, &[Word(&["messageabortederror"])]),
     rule("code.config", C::ConfigMissing, S::Local, &[Word(&["ai_loadapikeyerror"])]),
     rule(
         "code.overloaded",
@@ -351,6 +356,16 @@ const RULES: &[Rule] = &[
         S::Request,
         &[Says(&["no conversation found with session id", "session id…is already in use"])],
     ),
+    opencode("opencode.session", C::RequestInvalid, S::Request, &[Says(&["session not found"])]),
+    // Its own server gave up before any model was asked; what it met is in its log alone.
+    opencode(
+        "opencode.server",
+        C::ConfigMissing,
+        S::Local,
+        &[Says(&["unexpected server error. check server logs"])],
+    ),
+    // A provider that nobody has said the address of.
+    opencode("opencode.address", C::ConfigMissing, S::Local, &[Says(&["cannot be parsed as a url"])]),
     // What an agent calls it when it says nothing better.
     rule(
         "word.rate",

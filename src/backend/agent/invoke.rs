@@ -7,7 +7,7 @@ use crate::backend::Request;
 use crate::event::Failure;
 use crate::profile::Profile;
 
-use super::{AnyCommand, Claude, Dialect};
+use super::{AnyCommand, Claude, Dialect, Opencode};
 
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -86,6 +86,7 @@ pub fn invocation(profile: &Profile) -> Option<Box<dyn Invocation>> {
     Some(match profile.agent.harness.as_str() {
         "claude" => Box::new(Claude::new(profile)),
         "command" => Box::new(AnyCommand::new(profile)),
+        "opencode" => Box::new(Opencode::new(profile)),
         _ => return None,
     })
 }

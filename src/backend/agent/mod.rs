@@ -15,4 +15,5 @@ pub use dialect::{Dialect, ExitFacts, Signal};
 pub use drive::AgentHarness;
 pub use invoke::{Call, Environment, Invocation, Versions, invocation};
 pub use lines::{Line, LineSplitter};
+pub use opencode::{Opencode, OpencodeDialect};
 pub use text::TextDialect;

@@ -9,9 +9,10 @@ use provost::backend::{Answer, Report};
 use provost::event::{Failure, FaultClass, Usage, UsageSource};
 
 mod claude;
+mod opencode;
 
 /// The agents whose captures are replayed; each file here adds its own.
-const AGENTS: &[&Agent] = &[&claude::AGENT];
+const AGENTS: &[&Agent] = &[&claude::AGENT, &opencode::AGENT, &opencode::REAL_MODEL];
 
 /// One folder of captures.
 pub(crate) struct Agent {

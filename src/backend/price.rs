@@ -1,0 +1,38 @@
+//! Dollars of what nobody has put a price on.
+
+use crate::event::{Usage, UsageSource};
+use crate::profile::element::Price;
+
+/// With dollars by the profile's prices, where the other side reports none: what it reports wins over our list.
+pub(super) fn priced(usage: Usage, price: Option<&Price>) -> (Usage, UsageSource) {
+    match (usage.usd, price) {
+        (None, Some(price)) => (Usage { usd: Some(dollars(&usage, price)), ..usage }, UsageSource::Priced),
+        _ => (usage, UsageSource::Provider),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
+fn dollars(usage: &Usage, price: &Price) -> f64 {
+    let part = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
+    part(usage.input, price.input)
+        + part(usage.output, price.output)
+        + part(usage.cache_read, price.cache_read.unwrap_or(price.input))
+        + part(usage.cache_write, price.cache_write.unwrap_or(price.input))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_no_price_of_its_own_is_priced() {
+        let price = Price { input: 2.0, output: 10.0, cache_read: Some(0.5), cache_write: None };
+        let million = 1_000_000;
+        let usage =
+            Usage { input: million, output: million, cache_read: million, cache_write: million, usd: None };
+        assert_eq!(priced(usage, None), (usage, UsageSource::Provider));
+        assert_eq!(priced(usage, Some(&price)), (Usage { usd: Some(14.5), ..usage }, UsageSource::Priced));
+        let told = Usage { usd: Some(1.0), ..usage };
+        assert_eq!(priced(told, Some(&price)), (told, UsageSource::Provider));
+    }
+}
