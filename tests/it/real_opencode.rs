@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::completions::{self, Turn, USAGE};
 use crate::support::http::{Recorded, Response, Server, Step};
-use crate::support::run::{Ran, Stage, needed};
+use crate::support::run::{Ran, Stage, holds, needed};
 
 const KEY: &str = "dummy-key-of-no-account-5e2a";
 const SYSTEM: &str = "You are watched by Provost: «weigh each word».";
@@ -28,7 +28,7 @@ name = "real-opencode"
 harness = "opencode"
 model = "somebody/small-one"
 endpoint = "here"
-command = ["{opencode}"]
+command = ["sh", "-c", 'printf "%s\n" "$@" "$OPENCODE_CONFIG_CONTENT" >> "$HOME/seen"; exec "$0" "$@"', "{opencode}"]
 permissions = "bypass"
 [agent.env]
 OPENCODE_DISABLE_LSP_DOWNLOAD = "1"
@@ -91,6 +91,10 @@ fn two_rounds(more: &str) -> (Ran, Vec<Recorded>) {
     assert_eq!(ran.ended()["outcome"], "delivered", "{story}");
     assert_eq!(ran.ended()["rounds"], 2, "{story}");
     assert!(!ran.holds(KEY), "the key is on record");
+    let home = ran.dir.with_file_name("home");
+    let seen = std::fs::read_to_string(home.join("seen")).unwrap();
+    assert!(seen.contains("{env:PROVOST_TEST_KEY}") && seen.contains("--format\njson\n"), "{seen}");
+    assert!(!holds(&home, KEY.as_bytes()), "the key is in a file, or was an argument");
     let asked = server.requests();
     assert_eq!(asked.len(), 5, "only what the task needs is paid: {story}");
     for request in &asked {
@@ -334,4 +338,110 @@ fn real_opencode_that_does_not_know_the_model_says_so() {
     assert_eq!(classes(&ran), ["model_not_found"], "{}", ran.story());
     assert_eq!(ran.output.status.code(), Some(4), "{}", ran.story());
     assert_eq!(server.requests().len(), 0);
+}
+
+/// What a server of each protocol is asked, and with which key.
+#[test]
+#[cfg_attr(not(real_opencode), ignore = "needs the opencode CLI; .ci/install-real installs it")]
+fn real_opencode_speaks_each_protocol_with_the_key_of_the_profile() {
+    let bearer = format!("Bearer {KEY}");
+    for (api, path, header, value) in [
+        ("openai-responses", "POST /v1/responses ", "authorization", bearer.as_str()),
+        ("anthropic", "POST /v1/messages ", "x-api-key", KEY),
+    ] {
+        let server =
+            Server::answering(|_, _| Some(completions::refusal(401, "invalid_api_key", "Incorrect API key")));
+        let set = format!("endpoints.here.api={api:?}");
+        let flags = ["--set", "budget.rounds=1", "--set", &set];
+        let ran = stage(&server, "").run(TASK, &[("PROVOST_TEST_KEY", KEY)], &flags);
+        assert_eq!(classes(&ran), ["auth"], "{api}: {}", ran.story());
+        for request in server.requests() {
+            assert!(request.line.starts_with(path), "{api}: {}", request.line);
+            assert_eq!(request.header(header), Some(value), "{api}");
+            let body = request.json();
+            assert_eq!((&body["model"], &body["temperature"]), (&json!("small-one"), &json!(0.25)), "{api}");
+            let most = body.get("max_tokens").or(body.get("max_output_tokens"));
+            assert_eq!(most, Some(&json!(777)), "{api}");
+        }
+    }
+}
+
+/// What the user has set stands, where the profile does not say otherwise.
+#[test]
+#[cfg_attr(not(real_opencode), ignore = "needs the opencode CLI; .ci/install-real installs it")]
+fn real_opencode_keeps_what_the_user_has_set_and_the_profile_wins() {
+    let server = Server::answering(|_, request| {
+        completions::asks(request).then(|| completions::answer(request, &Turn::Say("Done.")))
+    });
+    let stage = stage(&server, "");
+    let own = stage.path("home/.config/opencode");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("manners.md"), "Say please.").unwrap();
+    let config = json!({
+        "instructions": [own.join("manners.md")], "default_agent": "plan", "permission": "allow",
+        "agent": { "build": { "permission": { "edit": "allow" } } },
+    });
+    std::fs::write(own.join("opencode.json"), config.to_string()).unwrap();
+    let flags = ["--set", "budget.rounds=1", "--set", "agent.permissions=\"read-only\""];
+    let ran = stage.run(TASK, &[("PROVOST_TEST_KEY", KEY)], &flags);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1, "{}", ran.story());
+    let system = completions::system(&requests[0]);
+    assert!(system.contains("Say please.") && system.contains(SYSTEM), "{system}");
+    assert!(!completions::offers(&requests[0], "edit"), "{}", ran.story());
+    assert_eq!(requests[0].json()["temperature"], 0.25);
+}
+
+/// A server for tools, at the same address as the model.
+fn tools(request: &Recorded) -> Response {
+    if !request.line.starts_with("POST ") {
+        return Response::json(405, "{}");
+    }
+    let body = request.json();
+    let result = match body["method"].as_str().unwrap_or_default() {
+        "initialize" => json!({
+            "protocolVersion": body["params"]["protocolVersion"], "capabilities": { "tools": {} },
+            "serverInfo": { "name": "tools", "version": "1" },
+        }),
+        "tools/list" => {
+            let schema = json!({ "type": "object", "properties": { "word": { "type": "string" } } });
+            json!({ "tools": [{ "name": "echo", "description": "Says it again.", "inputSchema": schema }] })
+        }
+        "tools/call" => json!({ "content": [{ "type": "text", "text": "it echoes" }] }),
+        _ if body.get("id").is_none() => return Response::json(202, " "),
+        _ => json!({}),
+    };
+    Response::json(200, &json!({ "jsonrpc": "2.0", "id": body["id"], "result": result }).to_string())
+}
+
+#[test]
+#[cfg_attr(not(real_opencode), ignore = "needs the opencode CLI; .ci/install-real installs it")]
+fn real_opencode_calls_the_tools_of_a_server_with_the_token_of_the_profile() {
+    const TOKEN: &str = "dummy-token-of-no-account-77b0";
+    let server = Server::answering(|_, request| {
+        if !completions::asks(request) {
+            return Some(tools(request));
+        }
+        let turn = match completions::returned(request) {
+            Some(_) => Turn::Say("Done."),
+            None => Turn::Call("call_echo", "far_echo", json!({ "word": "hi" })),
+        };
+        Some(completions::answer(request, &turn))
+    });
+    let url = format!("agent.mcp.far.url=\"{}/mcp\"", server.url());
+    let flags =
+        ["--set", "budget.rounds=1", "--set", &url, "--set", "agent.mcp.far.key_env=\"PROVOST_TEST_TOKEN\""];
+    let keys = [("PROVOST_TEST_KEY", KEY), ("PROVOST_TEST_TOKEN", TOKEN)];
+    let ran = stage(&server, "").run(TASK, &keys, &flags);
+    let story = ran.story();
+    let (asked, served): (Vec<Recorded>, Vec<Recorded>) =
+        server.requests().into_iter().partition(completions::asks);
+    assert_eq!(asked.len(), 2, "{story}");
+    assert!(asked[1].body.contains("it echoes"), "{story}");
+    assert!(served.iter().any(|request| request.body.contains("tools/call")), "{story}");
+    for request in served {
+        assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+    }
+    assert!(!ran.holds(TOKEN), "the token is on record");
+    assert_eq!(ran.of("tool.called")[0]["name"], "far_echo", "{story}");
 }
