@@ -11,6 +11,7 @@ mod process;
 mod profile_errors;
 mod real_claude;
 mod real_model;
+mod real_model_opencode;
 mod real_opencode;
 mod resume;
 mod run;

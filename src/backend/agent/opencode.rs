@@ -118,7 +118,7 @@ impl OpencodeDialect {
             })));
             if self.restarts > RESTARTS {
                 let text = format!("the model's stream ended early {attempt} times");
-                self.fatal(text, out, Signal::Fatal);
+                self.fatal(self.endless(&text), out, Signal::Fatal);
             }
         } else {
             self.end_turn(None, out);
@@ -188,7 +188,7 @@ impl OpencodeDialect {
             if self.unfinished >= UNFINISHED {
                 let text = "the model's stream ended early, without a finish reason, and opencode asks again \
                             without end";
-                self.fatal(text.to_owned(), out, Signal::Runaway);
+                self.fatal(self.endless(text), out, Signal::Runaway);
             }
             return;
         }
@@ -201,8 +201,7 @@ impl OpencodeDialect {
                         emitted_output: self.emitted,
                         ..Failure::ours(FaultClass::BudgetLimit, format!("no answer after {max} turns"))
                     };
-                    self.fatal.get_or_insert_with(|| failure.clone());
-                    out.push(Signal::Runaway(failure));
+                    self.fatal(failure, out, Signal::Runaway);
                 }
             }
             _ => {}
@@ -210,9 +209,8 @@ impl OpencodeDialect {
     }
 
     /// Ends the attempt, once.
-    fn fatal(&mut self, text: String, out: &mut Vec<Signal>, signal: fn(Failure) -> Signal) {
+    fn fatal(&mut self, failure: Failure, out: &mut Vec<Signal>, signal: fn(Failure) -> Signal) {
         if self.fatal.is_none() {
-            let failure = self.endless(&text);
             self.fatal = Some(failure.clone());
             out.push(signal(failure));
         }

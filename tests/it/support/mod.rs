@@ -2,8 +2,7 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod completions;
-pub(crate) mod gemini;
 pub(crate) mod http;
-pub(crate) mod responses;
+pub(crate) mod model;
 pub(crate) mod run;
 pub(crate) mod sandbox;

@@ -1,1 +1,0 @@
-//! Gemini's `generateContent` protocol over the scriptable server: enough of it for a real client.
