@@ -5,6 +5,7 @@ use provost::event::FaultClass as C;
 
 use super::Expected::{self, Fault};
 use super::{Agent, Row};
+use crate::support::run::Stage;
 
 pub(super) const AGENT: Agent = Agent {
     folder: "opencode-1.18.33",
@@ -151,4 +152,15 @@ fn tools_come_and_go_in_pairs_and_say_what_they_are_about() {
         let returned = seen.signals.iter().find(|signal| signal.contains("ToolReturned")).unwrap();
         assert!(returned.contains(&format!("ok: {ok}")), "{returned}");
     }
+}
+
+/// What prints the same is read the same, whatever it is called.
+#[test]
+fn any_command_may_speak_it() {
+    let profile = "schema = 1\nname = \"x\"\n[agent]\nharness = \"command\"\nprotocol = \"opencode-json\"\n";
+    let stage = Stage::new(&format!("{profile}command = [\"cat\", {:?}]\n", AGENT.path("tool.jsonl")));
+    let ran = stage.run("What is 2+2?", &[], &[]);
+    assert_eq!(ran.ended()["output"], "The answer is 4. ", "{}", ran.story());
+    assert_eq!((ran.of("turn.ended").len(), ran.of("tool.returned").len()), (2, 1), "{}", ran.story());
+    assert_eq!(ran.of("turn.ended")[0]["source"], "priced");
 }

@@ -13,6 +13,9 @@ use crate::profile::Profile;
 
 use super::{OpencodeDialect, config};
 
+/// Holds the configuration that comes after every other.
+const CONFIG: &str = "OPENCODE_CONFIG_CONTENT";
+
 /// opencode.
 #[derive(Clone, Debug)]
 pub struct Opencode {
@@ -49,6 +52,12 @@ impl Invocation for Opencode {
 
     fn call(&self, request: &Request) -> Result<Call, Failure> {
         let agent = &self.profile.agent;
+        if agent.env.contains_key(CONFIG) || agent.inherit_env.iter().any(|name| name == CONFIG) {
+            return Err(local(
+                "`OPENCODE_CONFIG_CONTENT` is what provost itself tells opencode: name a file of your own in \
+                 `OPENCODE_CONFIG`",
+            ));
+        }
         let mut args: Vec<OsString> =
             agent.command.iter().flat_map(|argv| argv.0.iter().skip(1)).map(OsString::from).collect();
         let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
@@ -73,7 +82,7 @@ impl Invocation for Opencode {
         Ok(Call {
             args,
             stdin: request.user.clone().into_bytes(),
-            env: vec![("OPENCODE_CONFIG_CONTENT".into(), config.to_string().into())],
+            env: vec![(CONFIG.into(), config.to_string().into())],
         })
     }
 
@@ -104,11 +113,12 @@ fn stored(request: &Request, system: &str) -> Result<PathBuf, Failure> {
     if path.exists() {
         return Ok(path);
     }
-    let mut failure = Failure::ours(
-        FaultClass::ConfigMissing,
+    Err(local(
         "the system prompt holds the value of a secret, and opencode reads it from a file, where no secret is ever \
          written: take it out of the system prompt",
-    );
-    failure.scope = FaultScope::Local;
-    Err(failure)
+    ))
+}
+
+fn local(text: &str) -> Failure {
+    Failure { scope: FaultScope::Local, ..Failure::ours(FaultClass::ConfigMissing, text) }
 }

@@ -336,6 +336,17 @@ fn a_session_is_continued_or_forked_by_its_id_and_a_fresh_one_has_none_yet() {
 }
 
 #[test]
+fn a_configuration_that_would_be_lost_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let request = request(dir.path(), None, SessionPlan::Fresh(SessionId::new("s")));
+    for more in ["env = { OPENCODE_CONFIG_CONTENT = \"{}\" }", "inherit_env = [\"OPENCODE_CONFIG_CONTENT\"]"]
+    {
+        let refused = Opencode::new(&profile(more)).call(&request).unwrap_err();
+        assert!(refused.evidence.contains("OPENCODE_CONFIG`"), "{}", refused.evidence);
+    }
+}
+
+#[test]
 fn the_system_prompt_is_the_file_on_record_and_one_with_a_secret_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let request = request(dir.path(), Some("be brief"), SessionPlan::Fresh(SessionId::new("s")));
