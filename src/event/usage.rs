@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum UsageSource {
     /// The provider or the agent CLI reported tokens and dollars.
     Provider,
-    /// Tokens were reported; dollars were computed from `[prices]` of the profile.
+    /// Tokens were reported; dollars were computed from a list of prices: `[prices]` of the profile, or else the
+    /// catalogue of the agent CLI.
     Priced,
     /// A script of the `scripted` harness said so.
     Script,

@@ -139,6 +139,10 @@ const fn codex(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'
     Rule { id, class, scope, origin: Some(Origin::Codex), tests }
 }
 
+const fn opencode(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
+    Rule { id, class, scope, origin: Some(Origin::Opencode), tests }
+}
+
 use FaultClass as C;
 use FaultScope as S;
 use Test::{
@@ -211,7 +215,7 @@ const RULES: &[Rule] = &[
         "code.auth",
         C::Auth,
         S::Account,
-        &[Word(&["authentication_error", "invalid_api_key", "oauth_org_not_allowed"])],
+        &[Word(&["authentication_error", "invalid_api_key", "oauth_org_not_allowed", "providerautherror"])],
     ),
     rule(
         "code.too-large",
@@ -219,6 +223,7 @@ const RULES: &[Rule] = &[
         S::Request,
         &[Word(&["request_too_large", "string_above_max_length", "unsupported_parameter"])],
     ),
+    rule("code.aborted", C::UserAbort, S::Request, &[Word(&["messageabortederror"])]),
     rule("code.config", C::ConfigMissing, S::Local, &[Word(&["ai_loadapikeyerror"])]),
     rule(
         "code.overloaded",
@@ -372,6 +377,16 @@ const RULES: &[Rule] = &[
             "unexpected argument",
         ])],
     ),
+    opencode("opencode.session", C::RequestInvalid, S::Request, &[Says(&["session not found"])]),
+    // Its own server gave up before any model was asked; what it met is in its log alone.
+    opencode(
+        "opencode.server",
+        C::ConfigMissing,
+        S::Local,
+        &[Says(&["unexpected server error. check server logs"])],
+    ),
+    // A provider that nobody has said the address of.
+    opencode("opencode.address", C::ConfigMissing, S::Local, &[Says(&["cannot be parsed as a url"])]),
     // What an agent calls it when it says nothing better.
     rule(
         "word.rate",

@@ -29,6 +29,7 @@ fn coded(status: u16, code: &'static str) -> Facts<'static> {
 }
 
 #[test]
+#[expect(clippy::large_stack_arrays, reason = "rows")]
 fn table() {
     let reset_at = Some("2026-11-22T00:00:00Z".parse().unwrap());
     let claude =
@@ -36,6 +37,7 @@ fn table() {
     let ended =
         |terminal| Facts { origin: Origin::Claude, terminal: Some(terminal), status: Some(400), ..NONE };
     let codex = |text| Facts { origin: Origin::Codex, ..said(0, text) };
+    let opencode = |label, text| Facts { origin: Origin::Opencode, label: Some(label), ..said(0, text) };
     let rows: &[(&str, Facts<'_>, C)] = &[
         ("A1", said(429, ""), C::RateLimited),
         ("A2-503", said(503, ""), C::Overloaded),
@@ -175,6 +177,20 @@ fn table() {
             Facts { terminal: Some("turn_without_end"), exit_code: Some(143), ..codex("") },
             C::UserAbort,
         ),
+        ("14.5-oc-session", opencode("", "Error: Session not found"), C::RequestInvalid),
+        (
+            "14.5-oc-server",
+            opencode("UnknownError", "Unexpected server error. Check server logs for details."),
+            C::ConfigMissing,
+        ),
+        (
+            "14.5-oc-address",
+            opencode("UnknownError", "\"undefined/chat/completions\" cannot be parsed as a URL."),
+            C::ConfigMissing,
+        ),
+        ("14.5-oc-login", opencode("ProviderAuthError", "log in first"), C::Auth),
+        ("14.5-oc-aborted", opencode("MessageAbortedError", "The operation was aborted."), C::UserAbort),
+        ("14.5-oc-only", said(0, "Session not found"), C::Unknown),
         ("exit-term", Facts { exit_code: Some(143), ..NONE }, C::UserAbort),
         ("exit-int", Facts { signal: Some(2), ..NONE }, C::UserAbort),
         ("exit-kill", Facts { signal: Some(9), ..NONE }, C::AgentCrash),

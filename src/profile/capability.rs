@@ -143,6 +143,8 @@ const COLUMNS: [Column; 10] = [
             ACCEPT_EDITS,
             READ_ONLY,
             MCP,
+            MAX_TURNS,
+            MAX_OUTPUT,
             TEMPERATURE,
             SYSTEM,
             SYSTEM_FILE,

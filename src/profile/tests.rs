@@ -183,6 +183,10 @@ fn each_harness_takes_all_that_it_honours() {
             endpoint("anthropic")
         ),
         format!(
+            "{head}harness = \"opencode\"\nmodel = \"a/b\"\nendpoint = \"e\"\ncommand = [\"opencode\"]\nargs = [\"-x\"]\npermissions = \"read-only\"\nmax_turns = 9\n[agent.mcp.m]\ncommand = [\"m\"]\n[model]\nmax_output_tokens = 5\ntemperature = 0\n[prompt]\nsystem = \"s\"\n[lineage]\nsession = \"continue\"\nfork = \"require\"\n{}",
+            endpoint("openai-responses")
+        ),
+        format!(
             "{head}harness = \"command\"\ncommand = [\"cat\"]\nargs = [\"-\"]\nprompt_via = \"file\"\nprotocol = \"text\"\n[check]\njson = {{ path = \"a.b\", equals = \"1\" }}\n"
         ),
         format!(

@@ -13,6 +13,8 @@ mod real_claude;
 mod real_codex;
 mod real_model;
 mod real_model_clis;
+mod real_model_opencode;
+mod real_opencode;
 mod resume;
 mod run;
 mod support;

@@ -7,7 +7,7 @@ use crate::event::{Failure, FaultClass, FaultScope, Sha256};
 use crate::profile::{Agent, Profile, PromptVia, Protocol};
 
 use super::invoke::{Call, Invocation, target};
-use super::{ClaudeDialect, CodexDialect, Dialect, TextDialect};
+use super::{ClaudeDialect, CodexDialect, Dialect, OpencodeDialect, TextDialect};
 
 /// Any command, with the protocol that the profile names.
 #[derive(Clone, Debug)]
@@ -59,10 +59,9 @@ impl Invocation for AnyCommand {
         match self.agent.protocol {
             Some(Protocol::ClaudeStreamJson) => Box::new(ClaudeDialect::default()),
             Some(Protocol::CodexJson) => Box::new(CodexDialect::default()),
+            Some(Protocol::OpencodeJson) => Box::new(OpencodeDialect::default()),
             // The other protocols come with their harnesses.
-            Some(Protocol::Text | Protocol::OpencodeJson | Protocol::GeminiStreamJson) | None => {
-                Box::new(TextDialect::default())
-            }
+            Some(Protocol::Text | Protocol::GeminiStreamJson) | None => Box::new(TextDialect::default()),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::backend::Request;
 use crate::event::Failure;
 use crate::profile::Profile;
 
-use super::{AnyCommand, Claude, Codex, Dialect, Listener};
+use super::{AnyCommand, Claude, Codex, Dialect, Listener, Opencode};
 
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -92,6 +92,7 @@ pub fn invocation(profile: &Profile) -> Option<Box<dyn Invocation>> {
         "claude" => Box::new(Claude::new(profile)),
         "codex" => Box::new(Codex::new(profile)),
         "command" => Box::new(AnyCommand::new(profile)),
+        "opencode" => Box::new(Opencode::new(profile)),
         _ => return None,
     })
 }

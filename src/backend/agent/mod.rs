@@ -8,6 +8,7 @@ pub mod dialect;
 mod drive;
 mod invoke;
 pub mod lines;
+pub mod opencode;
 pub mod text;
 
 pub use aside::{Aside, Listener};
@@ -18,4 +19,5 @@ pub use dialect::{Dialect, ExitFacts, Signal};
 pub use drive::AgentHarness;
 pub use invoke::{Call, Environment, Invocation, Versions, invocation};
 pub use lines::{Line, LineSplitter};
+pub use opencode::{Opencode, OpencodeDialect};
 pub use text::TextDialect;

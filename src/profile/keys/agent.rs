@@ -52,7 +52,7 @@ pub struct Agent {
     /// Tools of the chat harness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
-    /// Turns of one round of the chat harness, at most.
+    /// Turns of one round, at most; absent means 50 for the chat harness, and no ceiling for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_turns: Option<u32>,
     /// MCP servers by name, whose tools the agent gets.

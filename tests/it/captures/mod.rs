@@ -10,9 +10,11 @@ use provost::event::{Failure, FaultClass, Usage, UsageSource};
 
 mod claude;
 mod codex;
+mod opencode;
 
 /// The agents whose captures are replayed; each file here adds its own.
-const AGENTS: &[&Agent] = &[&claude::AGENT, &claude::REAL, &codex::AGENT, &codex::REAL];
+const AGENTS: &[&Agent] =
+    &[&claude::AGENT, &claude::REAL, &codex::AGENT, &codex::REAL, &opencode::AGENT, &opencode::REAL_MODEL];
 
 /// One folder of captures.
 pub(crate) struct Agent {

@@ -1,6 +1,7 @@
 //! What several tests stand on.
 
 pub(crate) mod anthropic;
+pub(crate) mod completions;
 pub(crate) mod http;
 pub(crate) mod model;
 pub(crate) mod responses;

@@ -119,7 +119,8 @@ impl Ran {
     }
 }
 
-fn holds(dir: &Path, text: &[u8]) -> bool {
+/// Whether any file below a directory holds the bytes.
+pub(crate) fn holds(dir: &Path, text: &[u8]) -> bool {
     std::fs::read_dir(dir).unwrap().any(|entry| {
         let path = entry.unwrap().path();
         if path.is_dir() {
