@@ -253,11 +253,14 @@ fn resume(dir: RunDir) -> Result<Prepared, CliError> {
         return Err(CliError::usage(format!("{} is a run of `provost {}`", manifest.run, manifest.verb)));
     }
     let profile = profile::from_manifest(manifest.profile.clone()).map_err(environment)?;
-    if let Some((name, _)) = profile.agent.env.iter().find(|(_, value)| value.contains("[secret:")) {
-        return Err(CliError::usage(format!(
-            "`agent.env.{name}` holds a secret, and secrets are not on record"
-        ))
-        .hint("start a new run, with the secret in your environment and its name in `agent.inherit_env`"));
+    let agent = profile.agent.env.iter().map(|(name, value)| (format!("agent.env.{name}"), value));
+    let servers = profile.agent.mcp.iter().flat_map(|(server, table)| {
+        table.env.iter().map(move |(name, value)| (format!("agent.mcp.{server}.env.{name}"), value))
+    });
+    if let Some((key, _)) = agent.chain(servers).find(|(_, value)| value.contains("[secret:")) {
+        return Err(CliError::usage(format!("`{key}` holds a secret, and secrets are not on record")).hint(
+            "start a new run, with the secret in your environment and its name in `agent.inherit_env`",
+        ));
     }
     let (writer, recovered) = if dir.journal().exists() {
         Writer::resume(&dir).map_err(environment)?
