@@ -131,8 +131,26 @@ pub fn resolve(program: &str, path: &str, workspace: &Path) -> Option<PathBuf> {
         .find(|path| executable(path))
 }
 
-fn os(environment: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
+pub(super) fn os(environment: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
     environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// The variables that a profile names as keys, in the order in which they are looked at; [`ready`] sees that they are set.
+pub fn keys(profile: &Profile) -> Vec<&str> {
+    let endpoint = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
+    let endpoint = endpoint.and_then(|endpoint| endpoint.key_env.as_deref());
+    let servers = profile.agent.mcp.values().filter_map(|server| server.key_env.as_deref());
+    endpoint.into_iter().chain(servers).collect()
+}
+
+/// The program of an agent CLI; `None` for a harness that has none.
+///
+/// # Errors
+///
+/// [`Unavailable`] when it is not there.
+pub fn agent_program(place: &Place<'_>) -> Result<Option<PathBuf>, Unavailable> {
+    let Some(invocation) = invocation(place.profile) else { return Ok(None) };
+    program(place.profile, invocation.program(), place.environment, place.workspace).map(Some)
 }
 
 /// Sees that what the profile needs is there, before a run directory is made for it.
@@ -145,11 +163,7 @@ pub fn ready(
     environment: &BTreeMap<String, String>,
     workspace: &Path,
 ) -> Result<(), Unavailable> {
-    let endpoint = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
-    if let Some(key) = endpoint.and_then(|endpoint| endpoint.key_env.as_ref()) {
-        present(key, environment)?;
-    }
-    for key in profile.agent.mcp.values().filter_map(|server| server.key_env.as_ref()) {
+    for key in keys(profile) {
         present(key, environment)?;
     }
     if let Some(invocation) = invocation(profile) {
@@ -195,7 +209,7 @@ fn mcp_program(
 }
 
 /// The agent's program, found the way the child will find it.
-fn program(
+pub(super) fn program(
     profile: &Profile,
     default: &str,
     environment: &BTreeMap<String, String>,
@@ -259,7 +273,7 @@ fn settings(place: &Place<'_>) -> Result<Settings, Unavailable> {
 }
 
 /// The MCP servers of a profile, for our own loop.
-fn mcp(place: &Place<'_>) -> Result<Option<Arc<McpServers>>, Unavailable> {
+pub(super) fn mcp(place: &Place<'_>) -> Result<Option<Arc<McpServers>>, Unavailable> {
     let profile = place.profile;
     let mut servers = Vec::new();
     for (name, server) in &profile.agent.mcp {

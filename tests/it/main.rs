@@ -10,6 +10,7 @@ mod generated;
 mod mcp;
 mod process;
 mod profile_errors;
+mod ready;
 mod real_claude;
 mod real_model;
 mod resume;

@@ -63,6 +63,26 @@ impl fmt::Debug for McpServers {
 }
 
 impl McpServers {
+    /// How many tools each of them lists. They are started for it and ended again.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not there.
+    pub(crate) async fn count(
+        &self,
+        request: &Request,
+        link: &Link,
+    ) -> Result<Vec<(String, usize)>, Failure> {
+        let mut tools = self.connect(request, link).await?;
+        let servers = tools.connections.iter().enumerate().map(|(index, connection)| {
+            let listed = tools.offered.values().filter(|offered| offered.connection == index).count();
+            (connection.name().to_owned(), listed)
+        });
+        let counted = servers.collect();
+        tools.close(link).await;
+        Ok(counted)
+    }
+
     /// Starts all of them, side by side, and lists their tools.
     ///
     /// # Errors
