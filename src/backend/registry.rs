@@ -269,6 +269,7 @@ fn settings(place: &Place<'_>) -> Result<Settings, Unavailable> {
         tool_timeout: profile.round.tool.0,
         shell: Arc::new(shell),
         mcp: mcp(place)?,
+        secrets: Arc::clone(&place.secrets),
     })
 }
 

@@ -247,6 +247,23 @@ fn nothing_of_a_server_outlives_the_attempt() {
     }
 }
 
+#[test]
+fn a_secret_of_a_server_reaches_the_server_and_no_file() {
+    const SECRET: &str = "tok-of-no-account-93ab";
+    let model = model(&[("mcp__notes__variable", r#"{"text":"NOTES_API_KEY"}"#)]);
+    let server = format!("{}env = {{ NOTES_API_KEY = \"{SECRET}\" }}\n", program("notes", &[]));
+    let sandbox = sandbox(&model, &server, "");
+    let ran = sandbox.run(&["run", "do it"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(answers(&model), [SECRET], "the model is told what the tool returns");
+    let run = sandbox.run_dir();
+    let found = Command::new("grep").args(["-rl", SECRET]).arg(&run).output().unwrap();
+    assert_eq!(String::from_utf8(found.stdout).unwrap(), "", "the secret is on record");
+    let marked =
+        Command::new("grep").args(["-rl", "secret:mcp.notes.NOTES_API_KEY"]).arg(&run).output().unwrap();
+    assert!(!marked.stdout.is_empty());
+}
+
 /// A server over HTTP, which ends with the test.
 struct Served {
     child: Child,

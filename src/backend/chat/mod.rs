@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Attempt, Harness, Link, Request, SessionPlan};
 use crate::event::{Failure, FaultClass};
+use crate::file::Secrets;
 use crate::profile::Tool;
 
 mod mcp;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub shell: Arc<dyn Shell>,
     /// Servers whose tools the model is offered beside these.
     pub mcp: Option<Arc<McpServers>>,
+    /// Values that are never written.
+    pub secrets: Arc<Secrets>,
 }
 
 impl std::fmt::Debug for Settings {
@@ -61,6 +64,7 @@ impl Default for Settings {
             tool_timeout: Duration::from_mins(15),
             shell: Arc::new(NoShell),
             mcp: None,
+            secrets: Arc::new(Secrets::new([])),
         }
     }
 }

@@ -170,7 +170,7 @@ pub(super) struct TurnLoop<M> {
 impl<M: Model + 'static> TurnLoop<M> {
     /// Runs the attempt to its one end.
     pub(super) async fn run(self, request: Request, link: Link) -> Result<Answer, Failure> {
-        let transcript = Transcript::open(&request.transcript)?;
+        let transcript = Transcript::open(&request.transcript, self.settings.secrets.clone())?;
         let voice = Voice { link: link.clone(), emitted: false, accepted: false, transcript: 0 };
         let mut tools = Toolbox::new(
             self.settings.tools.clone(),

@@ -18,7 +18,7 @@ const QUESTION: &str = "Reply with OK.";
 /// Tokens of its answer, at most, where that can be said; a model that thinks first needs some for it.
 const TOKENS: u32 = 64;
 /// How much longer than its first event an answer may take.
-const ANSWERING: Duration = Duration::from_secs(60);
+const ANSWERING: Duration = Duration::from_mins(1);
 
 /// What came of asking.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,14 +89,9 @@ pub async fn model(
         .until_the_end(harness.attempt(request, link), patience, round.grace_after_result.0, stop)
         .await;
     let spent = hearing.usage.map_or_else(|| "nobody said what it cost".to_owned(), spent);
-    let failure = match ended {
-        Ok(_) => {
-            return Ok(Probed {
-                notice: Notice::usual("model", format!("{name} answers: {spent}")),
-                usage: hearing.usage,
-            });
-        }
-        Err(failure) => failure,
+    let Err(failure) = ended else {
+        let notice = Notice::usual("model", format!("{name} answers: {spent}"));
+        return Ok(Probed { notice, usage: hearing.usage });
     };
     let spoke = hearing.turns > 0
         && matches!(failure.class, FaultClass::OutputLimit | FaultClass::NoPayload | FaultClass::BudgetLimit);

@@ -104,7 +104,7 @@ impl Connection {
         };
         let mut said = String::new();
         if let Some(program) = program {
-            let (exit, tail) = program.end(&mut link).await;
+            let (exit, tail) = program.give_up(&mut link).await;
             if let (Trouble::Said(_), Some(code)) = (&trouble, exit.code) {
                 said = format!(" (exit code {code})");
             }

@@ -20,6 +20,8 @@ const LOG_LIMIT: usize = 1024 * 1024;
 const TAIL_LIMIT: usize = 1024;
 /// How long a program may take to end by itself once its input has ended.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one may take that has failed to start: the attempt waits for nothing else then.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A running program.
 #[derive(Debug)]
@@ -60,12 +62,23 @@ impl Program {
         Ok((Self { child, complaints, grace }, pipes))
     }
 
-    /// Waits until nothing of it runs: a while for its own end, as its input has ended, then TERM and KILL. Returns how
-    /// it ended and what it said last on standard error.
-    pub(super) async fn end(mut self, link: &mut Link) -> (Exit, String) {
+    /// Waits until nothing of it runs: a while for its own end, as its input has ended, then TERM and KILL.
+    pub(super) async fn end(self, link: &mut Link) {
+        let grace = self.grace;
+        self.ended(link, PATIENCE, grace).await;
+    }
+
+    /// The same, with less patience, for one that did not become ready. Returns how it ended and what it said last on
+    /// standard error.
+    pub(super) async fn give_up(self, link: &mut Link) -> (Exit, String) {
+        let grace = self.grace.min(SHORT_PATIENCE);
+        self.ended(link, SHORT_PATIENCE, grace).await
+    }
+
+    async fn ended(mut self, link: &mut Link, patience: Duration, grace: Duration) -> (Exit, String) {
         let control = self.child.control();
         let mut asked = link.stop_now();
-        let patience = tokio::time::sleep(PATIENCE);
+        let patience = tokio::time::sleep(patience);
         tokio::pin!(patience);
         let mut told = false;
         if asked == Some(Stop::Now) {
@@ -77,7 +90,7 @@ impl Program {
                 exit = self.child.wait() => break exit,
                 () = &mut patience, if !told => {
                     told = true;
-                    control.end(self.grace);
+                    control.end(grace);
                 }
                 harder = link.stopped(asked), if asked != Some(Stop::Now) => {
                     asked = Some(harder);
