@@ -143,10 +143,17 @@ async fn all(
     }
     let check = VersionCheck::of(profile, place.environment, place.workspace, Arc::clone(&place.secrets));
     match check {
-        Ok(Some(check)) => match check.ask(&place.guard, memory).await {
-            Ok(notice) => findings.seen(&notice)?,
-            Err(error) => return findings.missing(&error),
-        },
+        Ok(Some(check)) => {
+            let asked = tokio::select! {
+                asked = check.ask(&place.guard, memory) => asked,
+                // Giving it up ends the program; the code is that of the signal.
+                Ok(()) = stop.changed() => return Ok(exit::UNAVAILABLE),
+            };
+            match asked {
+                Ok(notice) => findings.seen(&notice)?,
+                Err(error) => return findings.missing(&error),
+            }
+        }
         Ok(None) => {}
         Err(error) => return findings.missing(&error),
     }

@@ -321,6 +321,27 @@ fn a_server_at_an_address_gets_its_token_and_nobody_else_does() {
 }
 
 #[test]
+fn a_server_at_an_address_that_hangs_or_goes_away_is_an_error_to_the_model() {
+    let place = Sandbox::new("");
+    let served = Served::start(&place, &[]);
+    let calls =
+        [("hang", "{}"), ("write", r#"{"text":"on"}"#), ("die", "{}"), ("write", r#"{"text":"off"}"#)];
+    let calls = calls.map(|(tool, arguments)| (format!("mcp__docs__{tool}"), arguments));
+    let model = model(&calls.each_ref().map(|(name, arguments)| (name.as_str(), *arguments)));
+    let table = format!("[agent.mcp.docs]\nurl = \"{}\"\n", served.url);
+    let sandbox = sandbox(&model, &table, "[round]\ntool = \"2s\"\n");
+    let ran = sandbox.run(&["run", "do it"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let told = answers(&model);
+    assert_eq!(told[0], "ERROR: no answer after 1.8 s; the call was taken back");
+    assert_eq!(told[1], "wrote on");
+    assert!(told[2].starts_with("ERROR: the MCP server `docs`"), "{}", told[2]);
+    assert!(told[3].starts_with("ERROR: the MCP server `docs`"), "{}", told[3]);
+    assert_eq!(place.read("note.txt"), "on");
+    assert!(place.read("server.log").starts_with("hanging\ncancelled"), "{}", place.read("server.log"));
+}
+
+#[test]
 fn what_was_interrupted_in_a_servers_tool_is_in_doubt_after_a_resume() {
     let model = model(&[("mcp__notes__hang", "{}")]);
     let sandbox = sandbox(&model, &program("notes", &[]), "");

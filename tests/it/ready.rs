@@ -284,6 +284,13 @@ fn a_check_of_what_has_no_model_asks_none() {
 
 #[test]
 fn a_check_that_is_interrupted_leaves_nothing() {
+    let hanging = claude("echo $$ >pid; sleep 600");
+    let child = hanging.start(&["run", "--check"]);
+    let pid = hanging.pid("pid");
+    signal(child.id(), "INT");
+    assert_eq!(finish(child).code, Some(130));
+    assert!(!lives(pid), "it still says its version");
+
     let sandbox = Sandbox::new("[agent]\nharness = \"claude\"\ncommand = [\"./claude\"]\n");
     let pid = sandbox.path("pid");
     sandbox.write(

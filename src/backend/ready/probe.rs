@@ -93,11 +93,15 @@ pub async fn model(
         let notice = Notice::usual("model", format!("{name} answers: {spent}"));
         return Ok(Probed { notice, usage: hearing.usage });
     };
-    let spoke = hearing.turns > 0
-        && matches!(failure.class, FaultClass::OutputLimit | FaultClass::NoPayload | FaultClass::BudgetLimit);
-    if spoke {
-        let text = format!("{name} answers, though not in words: {spent}");
-        return Ok(Probed { notice: Notice::usual("model", text), usage: hearing.usage });
+    // A model that was cut short, or said nothing, has been asked and has answered.
+    let how = match failure.class {
+        FaultClass::OutputLimit => Some("answers until it is cut"),
+        FaultClass::NoPayload | FaultClass::BudgetLimit => Some("answers, though with no text"),
+        _ => None,
+    };
+    if let Some(how) = how.filter(|_| hearing.turns > 0) {
+        let notice = Notice::usual("model", format!("{name} {how}: {spent}"));
+        return Ok(Probed { notice, usage: hearing.usage });
     }
     let why = if hearing.late {
         format!("no answer within {} s", patience.as_secs_f64())
