@@ -309,9 +309,9 @@ pub(super) fn mcp(place: &Place<'_>) -> Result<Option<Arc<McpServers>>, Unavaila
     })))
 }
 
-/// A little less than a deadline of the engine, so that what is late is named before the whole attempt ends.
+/// Less than a deadline of the engine, so that what is late is named, and has ended, before the whole attempt ends.
 fn before(deadline: Duration) -> Duration {
-    deadline.saturating_sub((deadline / 10).min(Duration::from_secs(5)))
+    deadline.saturating_sub((deadline / 3).min(Duration::from_secs(5)))
 }
 
 fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {

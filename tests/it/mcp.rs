@@ -137,7 +137,7 @@ fn several_servers_start_side_by_side_and_the_scripted_harness_has_them_too() {
 
 #[test]
 fn a_server_that_is_not_there_is_refused_before_the_model_is_asked() {
-    let slow = "[round]\nfirst_event = \"2s\"\n";
+    let slow = "[round]\nfirst_event = \"9s\"\n";
     for (servers, rest, words) in [
         (
             "[agent.mcp.docs]\ncommand = [\"no-such-program\"]\n".to_owned(),
@@ -157,7 +157,7 @@ fn a_server_that_is_not_there_is_refused_before_the_model_is_asked() {
         (
             program("docs", &["--silent"]),
             slow,
-            vec!["`docs`", "was not ready after 1.8 s", "`round.first_event`"],
+            vec!["`docs`", "was not ready after 6 s", "`round.first_event`"],
         ),
         (program("docs", &["--toolless"]), "", vec!["`docs`", "it offers no tools"]),
         (program("docs", &["--endless"]), "", vec!["`docs`", "more than 128 pages"]),
@@ -202,11 +202,11 @@ fn a_server_that_dies_or_hangs_is_an_error_to_the_model_and_no_end() {
     assert_eq!(complaints.unwrap(), "dying as asked\n");
 
     let model_hangs = model(&[("mcp__notes__hang", "{}"), ("mcp__notes__write", r#"{"text":"later"}"#)]);
-    let sandbox_hangs = sandbox(&model_hangs, &server, "[round]\ntool = \"2s\"\n");
+    let sandbox_hangs = sandbox(&model_hangs, &server, "[round]\ntool = \"6s\"\n");
     let ran = sandbox_hangs.run(&["run", "do it"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let told = answers(&model_hangs);
-    assert_eq!(told[0], "ERROR: no answer after 1.8 s; the call was taken back");
+    assert_eq!(told[0], "ERROR: no answer after 4 s; the call was taken back");
     assert_eq!(told[1], "wrote later");
     assert!(
         sandbox_hangs.read("server.log").contains("hanging\ncancelled"),
@@ -329,11 +329,11 @@ fn a_server_at_an_address_that_hangs_or_goes_away_is_an_error_to_the_model() {
     let calls = calls.map(|(tool, arguments)| (format!("mcp__docs__{tool}"), arguments));
     let model = model(&calls.each_ref().map(|(name, arguments)| (name.as_str(), *arguments)));
     let table = format!("[agent.mcp.docs]\nurl = \"{}\"\n", served.url);
-    let sandbox = sandbox(&model, &table, "[round]\ntool = \"2s\"\n");
+    let sandbox = sandbox(&model, &table, "[round]\ntool = \"6s\"\n");
     let ran = sandbox.run(&["run", "do it"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let told = answers(&model);
-    assert_eq!(told[0], "ERROR: no answer after 1.8 s; the call was taken back");
+    assert_eq!(told[0], "ERROR: no answer after 4 s; the call was taken back");
     assert_eq!(told[1], "wrote on");
     assert!(told[2].starts_with("ERROR: the MCP server `docs`"), "{}", told[2]);
     assert!(told[3].starts_with("ERROR: the MCP server `docs`"), "{}", told[3]);
