@@ -100,7 +100,7 @@ impl McpServers {
             }
         }
         let mut tools =
-            McpTools { connections, offered: BTreeMap::new(), schema: Vec::new(), call: self.call };
+            McpTools { connections, offered: BTreeMap::new(), offers: Vec::new(), call: self.call };
         let failed = failed.or_else(|| tools.offer().err());
         match failed {
             None => Ok(tools),
@@ -117,8 +117,15 @@ impl McpServers {
 struct Offered {
     connection: usize,
     tool: String,
-    /// What the model is told when it got the arguments wrong.
-    parameters: Value,
+}
+
+/// A tool as the model is told of it.
+#[derive(Clone, Debug)]
+pub(super) struct Offer {
+    pub(super) name: String,
+    pub(super) description: String,
+    /// The JSON schema of its arguments, of an object.
+    pub(super) parameters: Value,
 }
 
 /// The tools of all servers of one attempt.
@@ -126,14 +133,14 @@ struct Offered {
 pub(super) struct McpTools {
     connections: Vec<Connection>,
     offered: BTreeMap<String, Offered>,
-    schema: Vec<Value>,
+    offers: Vec<Offer>,
     call: Duration,
 }
 
 impl McpTools {
-    /// The tools as the wire describes them.
-    pub(super) fn schema(&self) -> &[Value] {
-        &self.schema
+    /// The tools in the order of the servers and of their lists.
+    pub(super) fn offers(&self) -> &[Offer] {
+        &self.offers
     }
 
     /// Their names.
@@ -176,15 +183,12 @@ impl McpTools {
                         ));
                     }
                     Entry::Vacant(free) => {
-                        self.schema.push(json!({
-                            "type": "function",
-                            "function": {
-                                "name": free.key(),
-                                "description": bounded(&description, DESCRIPTION_LIMIT),
-                                "parameters": parameters,
-                            },
-                        }));
-                        free.insert(Offered { connection: index, tool: name, parameters });
+                        self.offers.push(Offer {
+                            name: free.key().clone(),
+                            description: bounded(&description, DESCRIPTION_LIMIT),
+                            parameters,
+                        });
+                        free.insert(Offered { connection: index, tool: name });
                     }
                 }
             }
@@ -205,7 +209,9 @@ impl McpTools {
         let arguments: Map<String, Value> = match serde_json::from_str(text) {
             Ok(arguments) => arguments,
             Err(error) => {
-                let expected = bounded(&offered.parameters.to_string(), DESCRIPTION_LIMIT);
+                let offer = self.offers.iter().find(|offer| offer.name == name);
+                let expected = offer.map_or_else(String::new, |offer| offer.parameters.to_string());
+                let expected = bounded(&expected, DESCRIPTION_LIMIT);
                 return ToolAnswer::error(&format!(
                     "the arguments of `{name}` are not valid: {error}; expected: {expected}"
                 ));

@@ -84,7 +84,9 @@ impl Toolbox {
 
     /// The tools as the wire describes them.
     pub(super) fn schema(&self) -> Value {
-        self.tools.iter().map(|tool| describe(*tool)).chain(self.mcp.schema().iter().cloned()).collect()
+        let own = self.tools.iter().map(|tool| describe(*tool));
+        let theirs = self.mcp.offers().iter();
+        own.chain(theirs.map(|offer| function(&offer.name, &offer.description, &offer.parameters))).collect()
     }
 
     /// Runs one call. `again` says that the same call may have run before an interruption.
@@ -181,9 +183,14 @@ fn describe(tool: Tool) -> Value {
         Tool::List => "Lists a directory of the workspace; directories end in `/`, links in `@`.",
         Tool::Shell => "Runs a command with `sh -c` in the workspace and returns its output.",
     };
+    function(word(tool), description, &parameters(tool))
+}
+
+/// A tool as the wire describes it.
+fn function(name: &str, description: &str, parameters: &Value) -> Value {
     json!({
         "type": "function",
-        "function": { "name": word(tool), "description": description, "parameters": parameters(tool) },
+        "function": { "name": name, "description": description, "parameters": parameters },
     })
 }
 
