@@ -8,11 +8,12 @@
 )]
 
 /// The variables that name a real part, and the cfg under which its tests run.
-const REAL: [(&str, &str); 6] = [
+const REAL: [(&str, &str); 7] = [
     ("PROVOST_TEST_AIDER", "real_aider"),
     ("PROVOST_TEST_CLAUDE", "real_claude"),
     ("PROVOST_TEST_CODEX", "real_codex"),
     ("PROVOST_TEST_GEMINI", "real_gemini"),
+    ("PROVOST_TEST_MCP", "real_mcp"),
     ("PROVOST_TEST_OPENCODE", "real_opencode"),
     ("PROVOST_TEST_PYTHON", "real_model"),
 ];

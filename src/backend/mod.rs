@@ -16,6 +16,7 @@ pub mod chat;
 mod check;
 mod link;
 mod price;
+pub mod ready;
 pub mod registry;
 mod request;
 mod shell;

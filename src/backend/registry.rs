@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::file::Secrets;
 use crate::file::is_secret_name;
 use crate::process::Guard;
 use crate::profile::Profile;
+use crate::profile::element::Argv;
 
 use super::Harness;
 use super::agent::{AgentHarness, Invocation, invocation};
-use super::chat::{ChatHarness, ModelOptions, Openai, Script, ScriptedHarness, SecretKey, Settings};
+use super::chat::{
+    ChatHarness, McpServer, McpServers, ModelOptions, Openai, Script, ScriptedHarness, SecretKey, Settings,
+};
 use super::shell::GuardedShell;
 
 /// Something that the profile needs is not there; exit code 4.
@@ -73,6 +77,14 @@ pub fn secrets(profile: &Profile, environment: &BTreeMap<String, String>) -> Sec
             pairs.insert(name, value.clone());
         }
     }
+    for (server, table) in &profile.agent.mcp {
+        // The name becomes a part of JSON texts.
+        let server: String =
+            server.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect();
+        for (name, value) in table.env.iter().filter(|(name, _)| is_secret_name(name)) {
+            pairs.insert(format!("mcp.{server}.{name}"), value.clone());
+        }
+    }
     Secrets::new(pairs)
 }
 
@@ -88,7 +100,9 @@ pub fn agent_environment(
     }
     let needed = invocation.as_ref().map_or(&[][..], |invocation| invocation.inherits());
     let named = profile.agent.inherit_env.iter().map(String::as_str).chain(needed.iter().copied());
-    let tokens = profile.agent.mcp.values().filter_map(|server| server.key_env.as_deref());
+    // An agent CLI reads the tokens of its servers by itself; in our own loop nothing that runs needs to see them.
+    let servers = profile.agent.mcp.values().filter(|_| invocation.is_some());
+    let tokens = servers.filter_map(|server| server.key_env.as_deref());
     for name in named.chain(tokens) {
         if let Some(value) = environment.get(name) {
             reaches.insert(name.to_owned(), value.clone());
@@ -117,8 +131,26 @@ pub fn resolve(program: &str, path: &str, workspace: &Path) -> Option<PathBuf> {
         .find(|path| executable(path))
 }
 
-fn os(environment: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
+pub(super) fn os(environment: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
     environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// The variables that a profile names as keys, in the order in which they are looked at; [`ready`] sees that they are set.
+pub fn keys(profile: &Profile) -> Vec<&str> {
+    let endpoint = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
+    let endpoint = endpoint.and_then(|endpoint| endpoint.key_env.as_deref());
+    let servers = profile.agent.mcp.values().filter_map(|server| server.key_env.as_deref());
+    endpoint.into_iter().chain(servers).collect()
+}
+
+/// The program of an agent CLI; `None` for a harness that has none.
+///
+/// # Errors
+///
+/// [`Unavailable`] when it is not there.
+pub fn agent_program(place: &Place<'_>) -> Result<Option<PathBuf>, Unavailable> {
+    let Some(invocation) = invocation(place.profile) else { return Ok(None) };
+    program(place.profile, invocation.program(), place.environment, place.workspace).map(Some)
 }
 
 /// Sees that what the profile needs is there, before a run directory is made for it.
@@ -131,15 +163,18 @@ pub fn ready(
     environment: &BTreeMap<String, String>,
     workspace: &Path,
 ) -> Result<(), Unavailable> {
-    let endpoint = profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
-    if let Some(key) = endpoint.and_then(|endpoint| endpoint.key_env.as_ref()) {
-        present(key, environment)?;
-    }
-    for key in profile.agent.mcp.values().filter_map(|server| server.key_env.as_ref()) {
+    for key in keys(profile) {
         present(key, environment)?;
     }
     if let Some(invocation) = invocation(profile) {
         return program(profile, invocation.program(), environment, workspace).map(drop);
+    }
+    // A sandbox of its own starts its own programs.
+    let servers = profile.agent.mcp.iter().filter(|_| profile.agent.harness != "opencode-server");
+    for (name, server) in servers {
+        if let Some(argv) = &server.command {
+            mcp_program(profile, name, argv, environment, workspace)?;
+        }
     }
     match profile.agent.harness.as_str() {
         "scripted" => script(profile).map(drop),
@@ -147,8 +182,34 @@ pub fn ready(
     }
 }
 
+/// Where the program of an MCP server looks for programs, unless the profile says otherwise.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The program and the environment of an MCP server that is started here.
+fn mcp_program(
+    profile: &Profile,
+    name: &str,
+    argv: &Argv,
+    environment: &BTreeMap<String, String>,
+    workspace: &Path,
+) -> Result<(PathBuf, BTreeMap<String, String>), Unavailable> {
+    let mut reaches = agent_environment(profile, environment);
+    if let Some(server) = profile.agent.mcp.get(name) {
+        reaches.extend(server.env.clone());
+    }
+    let path = reaches.get("PATH").map_or(PATH, String::as_str);
+    let program = argv.0.first().map_or("", String::as_str);
+    match resolve(program, path, workspace) {
+        Some(program) => Ok((program, reaches)),
+        None => Err(Unavailable {
+            what: format!("the program `{program}` of the MCP server `{name}` is not on the agent's PATH"),
+            remedy: format!("install it, or name its path in `agent.mcp.{name}.command`"),
+        }),
+    }
+}
+
 /// The agent's program, found the way the child will find it.
-fn program(
+pub(super) fn program(
     profile: &Profile,
     default: &str,
     environment: &BTreeMap<String, String>,
@@ -157,7 +218,7 @@ fn program(
     let named = profile.agent.command.as_ref().and_then(|argv| argv.0.first());
     let name = named.map_or(default, String::as_str);
     let reaches = agent_environment(profile, environment);
-    let path = reaches.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
+    let path = reaches.get("PATH").map_or(PATH, String::as_str);
     resolve(name, path, workspace).ok_or_else(|| Unavailable {
         what: format!("the program `{name}` is not on the agent's PATH"),
         remedy: "install it, or name its path in `agent.command`".to_owned(),
@@ -194,12 +255,12 @@ pub fn check_environment(
 }
 
 /// The settings of the in-process harnesses.
-fn settings(place: &Place<'_>) -> Settings {
+fn settings(place: &Place<'_>) -> Result<Settings, Unavailable> {
     let profile = place.profile;
     let environment = os(agent_environment(profile, place.environment));
     let shell = GuardedShell::new(place.guard.clone(), environment, profile.round.grace.0);
     let defaults = Settings::default();
-    Settings {
+    Ok(Settings {
         tools: profile.agent.tools.clone().unwrap_or_else(|| {
             use crate::profile::Tool;
             vec![Tool::Read, Tool::Write, Tool::Edit, Tool::List, Tool::Shell]
@@ -207,7 +268,50 @@ fn settings(place: &Place<'_>) -> Settings {
         max_turns: profile.agent.max_turns.unwrap_or(defaults.max_turns),
         tool_timeout: profile.round.tool.0,
         shell: Arc::new(shell),
+        mcp: mcp(place)?,
+        secrets: Arc::clone(&place.secrets),
+    })
+}
+
+/// The MCP servers of a profile, for our own loop.
+pub(super) fn mcp(place: &Place<'_>) -> Result<Option<Arc<McpServers>>, Unavailable> {
+    let profile = place.profile;
+    let mut servers = Vec::new();
+    for (name, server) in &profile.agent.mcp {
+        if let Some(argv) = &server.command {
+            let (program, environment) =
+                mcp_program(profile, name, argv, place.environment, place.workspace)?;
+            let args = argv.0.iter().skip(1).map(OsString::from).collect();
+            servers.push(McpServer::program(name, program, args, os(environment)));
+        }
+        if let Some(url) = &server.url {
+            let token = match &server.key_env {
+                Some(key) => Some(present(key, place.environment)?),
+                None => None,
+            };
+            let server = McpServer::http(name, url, token.as_deref());
+            servers.push(server.map_err(|error| Unavailable {
+                what: error.to_string(),
+                remedy: format!("look at `url` and `key_env` of `agent.mcp.{name}`"),
+            })?);
+        }
     }
+    if servers.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(McpServers {
+        servers,
+        guard: place.guard.clone(),
+        secrets: Arc::clone(&place.secrets),
+        grace: profile.round.grace.0,
+        startup: before(profile.round.first_event.0),
+        call: before(profile.round.tool.0),
+    })))
+}
+
+/// Less than a deadline of the engine, so that what is late is named, and has ended, before the whole attempt ends.
+fn before(deadline: Duration) -> Duration {
+    deadline.saturating_sub((deadline / 3).min(Duration::from_secs(5)))
 }
 
 fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
@@ -235,9 +339,9 @@ fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
             what: error.to_string(),
             remedy: "look at `base_url` and `key_env` of the endpoint".to_owned(),
         })?;
-    Ok(Arc::new(ChatHarness::new(endpoint, settings(place))))
+    Ok(Arc::new(ChatHarness::new(endpoint, settings(place)?)))
 }
 
 fn scripted(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
-    Ok(Arc::new(ScriptedHarness::new(script(place.profile)?, settings(place))))
+    Ok(Arc::new(ScriptedHarness::new(script(place.profile)?, settings(place)?)))
 }

@@ -95,6 +95,14 @@ impl Context {
         columns.or_else(terminal).unwrap_or(100).clamp(20, 200)
     }
 
+    /// Where facts are that all runs of the user share; `None` when the surroundings do not say.
+    pub(crate) fn state(&self) -> Option<PathBuf> {
+        let absolute = |name| self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = absolute("XDG_STATE_HOME");
+        let state = state.or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+        state.map(|state| state.join("provost"))
+    }
+
     /// Where runs are.
     pub(crate) fn root(&self, flag: Option<&PathBuf>) -> PathBuf {
         let root = flag.cloned().or_else(|| self.variable("PROVOST_ROOT").map(PathBuf::from));

@@ -22,6 +22,11 @@ pub(crate) const UNAVAILABLE: u8 = 4;
 /// A bug of ours.
 pub(crate) const BUG: u8 = 70;
 
+/// Ended by a signal.
+pub(crate) fn of_signal(signal: i32) -> u8 {
+    128 + u8::try_from(signal).unwrap_or(2).min(127)
+}
+
 /// The table as text.
 pub(crate) fn table() -> String {
     let mut text = String::new();

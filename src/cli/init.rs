@@ -22,34 +22,21 @@ pub(crate) struct InitArgs {
     print: bool,
 }
 
-/// An agent CLI that may be there: its program, and the `[agent]` table that drives it.
+/// An agent CLI that may be there: its program, which its harness is named after, and what it may do without asking.
 const AGENTS: &[(&str, &str)] = &[
-    (
-        "claude",
-        "harness = \"claude\"\npermissions = \"accept-edits\"   # bypass | accept-edits | read-only\n",
-    ),
-    (
-        "codex",
-        "harness = \"command\"\ncommand = [\"codex\", \"exec\", \"--skip-git-repo-check\", \"--sandbox\", \"workspace-write\", \"-\"]\n\
-         inherit_env = [\"PATH\", \"HOME\", \"LANG\", \"TERM\", \"OPENAI_API_KEY\", \"CODEX_HOME\"]\n",
-    ),
-    (
-        "opencode",
-        "harness = \"command\"\ncommand = [\"opencode\", \"run\"]\n\
-         inherit_env = [\"PATH\", \"HOME\", \"LANG\", \"TERM\", \"ANTHROPIC_API_KEY\", \"OPENAI_API_KEY\"]\n",
-    ),
-    (
-        "gemini",
-        "harness = \"command\"\ncommand = [\"gemini\", \"--approval-mode\", \"auto_edit\"]\n\
-         inherit_env = [\"PATH\", \"HOME\", \"LANG\", \"TERM\", \"GEMINI_API_KEY\"]\n",
-    ),
+    ("claude", "permissions = \"accept-edits\"   # bypass | accept-edits | read-only\n"),
+    ("codex", "permissions = \"accept-edits\"   # bypass | accept-edits | read-only\n"),
+    ("opencode", "permissions = \"accept-edits\"   # bypass | accept-edits | read-only\n"),
+    ("gemini", "permissions = \"accept-edits\"   # bypass | accept-edits | read-only\n"),
+    ("aider", "permissions = \"bypass\"   # it has no other way without a person\n"),
 ];
 
-/// Keys that may be there: the variable, the endpoint, and a model to begin with.
-const KEYS: &[(&str, &str, &str)] = &[
-    ("OPENAI_API_KEY", "https://api.openai.com/v1", "openai/gpt-5-mini"),
-    ("OPENROUTER_API_KEY", "https://openrouter.ai/api/v1", "openrouter/auto"),
-    ("GROQ_API_KEY", "https://api.groq.com/openai/v1", "groq/llama-3.3-70b-versatile"),
+/// Keys that may be there: the variable, the protocol, the address, and a model to begin with.
+const KEYS: &[(&str, &str, &str, &str)] = &[
+    ("ANTHROPIC_API_KEY", "anthropic", "https://api.anthropic.com/v1", "anthropic/claude-sonnet-4-5"),
+    ("OPENAI_API_KEY", "openai", "https://api.openai.com/v1", "openai/gpt-5-mini"),
+    ("OPENROUTER_API_KEY", "openai", "https://openrouter.ai/api/v1", "openrouter/auto"),
+    ("GROQ_API_KEY", "openai", "https://api.groq.com/openai/v1", "groq/openai/gpt-oss-120b"),
 ];
 
 /// Checks that may make sense, by the file that says so.
@@ -76,7 +63,11 @@ pub(crate) fn init(context: &Context, args: &InitArgs) -> Result<u8, CliError> {
     })?;
     file.write_all(profile.as_bytes()).map_err(environment)?;
     let shown = args.file.display();
-    super::say(&format!("wrote {shown} for {found}\nnext: provost run -p {shown} \"what to do\"\n"));
+    super::say(&format!(
+        "wrote {shown} for {found}\n\
+         next: provost run --check -p {shown}   (sees whether all is there, and asks the model for one word)\n\
+         then: provost run -p {shown} \"what to do\"\n"
+    ));
     Ok(0)
 }
 
@@ -86,10 +77,10 @@ fn profile(context: &Context) -> (String, String) {
     let key =
         KEYS.iter().find(|(name, ..)| context.environment.get(*name).is_some_and(|value| !value.is_empty()));
     let (table, endpoint, found) = match (agent, key) {
-        (Some((program, table)), _) => ((*table).to_owned(), String::new(), format!("`{program}`, found on your PATH")),
-        (None, Some((name, url, model))) => (
+        (Some((program, table)), _) => (format!("harness = \"{program}\"\n{table}"), String::new(), format!("`{program}`, found on your PATH")),
+        (None, Some((name, api, url, model))) => (
             format!("harness = \"chat\"\nmodel = \"{model}\"\nendpoint = \"main\"\n"),
-            format!("\n[endpoints.main]\napi = \"openai\"\nbase_url = \"{url}\"\nkey_env = \"{name}\"   # the name of the variable; never the key\n"),
+            format!("\n[endpoints.main]\napi = \"{api}\"\nbase_url = \"{url}\"\nkey_env = \"{name}\"   # the name of the variable; never the key\n"),
             format!("the key in `{name}`"),
         ),
         (None, None) => (

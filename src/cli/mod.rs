@@ -9,6 +9,7 @@ mod exit;
 mod generate;
 mod init;
 mod peek;
+mod ready;
 mod record;
 mod run;
 

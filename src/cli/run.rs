@@ -12,7 +12,7 @@ use indicatif::ProgressDrawTarget;
 use crate::backend::registry::{self, Place, Secrets, Unavailable};
 use crate::backend::{self, Guard, Image, Oracle, Replayed};
 use crate::engine::{self, Clock, Parts, Plan, Shutdown, Taken, strip_front_matter};
-use crate::event::{Kind, RunEnded, RunOutcome, Sha256, Stored, Tally};
+use crate::event::{AlertRaised, Kind, RunEnded, RunOutcome, Sha256, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile, Source};
 use crate::report::{Fanout, JsonLines, Lines, Progress, Reporter, Verbosity};
@@ -52,6 +52,9 @@ pub(crate) struct RunArgs {
     /// Assemble and keep every prompt, and call nothing
     #[arg(long)]
     dry_run: bool,
+    /// See whether all is there: program, version, keys, and the model's answer to one tiny request; then end
+    #[arg(long, conflicts_with_all = ["task", "task_file", "out", "labels", "seed", "dry_run", "resume"])]
+    check: bool,
     /// Go on with a killed or interrupted run
     #[arg(long, value_name = "RUN", conflicts_with_all = ["task", "task_file", "sets", "out", "labels", "dry_run"])]
     resume: Option<String>,
@@ -66,10 +69,16 @@ struct Prepared {
     profile: Arc<Profile>,
     writer: Writer,
     taken: Option<Taken>,
+    /// What was seen of the agent's program.
+    alerts: Vec<AlertRaised>,
 }
 
 /// Does one task.
 pub(crate) fn run(context: &Context, common: &Common, args: &RunArgs) -> Result<u8, CliError> {
+    if args.check {
+        let (profile, workspace) = resolve(context, args)?;
+        return super::ready::check(context, &profile, &workspace, args.json);
+    }
     let prepared = match &args.resume {
         Some(which) => {
             let dir = journal::find(&context.root(common.root.as_ref()), Some(which)).map_err(no_run)?;
@@ -79,6 +88,10 @@ pub(crate) fn run(context: &Context, common: &Common, args: &RunArgs) -> Result<
     };
     if let Some(ended) = prepared.taken.as_ref().and_then(|taken| finished(&taken.tally)) {
         return show_again(context, common, args, &prepared, ended);
+    }
+    if prepared.taken.is_some() {
+        // What was noticed is on record from the beginning; what has become too old since is not.
+        super::ready::version(context, &prepared.profile, &prepared.manifest.workspace)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(environment)?;
     let code = runtime.block_on(drive(context, common, args, prepared));
@@ -167,7 +180,8 @@ fn labels(args: &RunArgs) -> Result<BTreeMap<String, String>, CliError> {
     args.labels.iter().map(pair).collect()
 }
 
-fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared, CliError> {
+/// The profile, and the directory that the agent works in.
+fn resolve(context: &Context, args: &RunArgs) -> Result<(Arc<Profile>, PathBuf), CliError> {
     let colour = context.stderr_look().colour;
     let loaded = profile::load(Source { path: &args.profile, sets: &args.sets, cwd: &context.cwd }).map_err(
         |error| {
@@ -177,12 +191,17 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
         },
     )?;
     let profile = loaded.profile;
-    let task = task(context, args)?;
     let workspace = context.cwd.join(&profile.workspace.dir);
     let workspace = workspace.canonicalize().map_err(|error| {
         CliError::usage(format!("the workspace {} cannot be used: {error}", workspace.display()))
             .hint("`workspace.dir` is relative to the directory that provost is called in")
     })?;
+    Ok((profile, workspace))
+}
+
+fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared, CliError> {
+    let (profile, workspace) = resolve(context, args)?;
+    let task = task(context, args)?;
     let json = serde_json::to_value(&*profile).map_err(environment)?;
     let started_at = Clock.stamp();
     let id = journal::new_run_id("run", started_at, uuid::Uuid::new_v4().as_fields().0);
@@ -224,9 +243,11 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
         }
         return resume(dir);
     }
+    let mut alerts = Vec::new();
     if !args.dry_run {
         registry::ready(&profile, &context.environment, &manifest.workspace)
             .map_err(|error| unavailable(&error))?;
+        alerts = super::ready::version(context, &profile, &manifest.workspace)?;
     }
     // What cannot be sent is told before there is a run.
     read_files(&profile)?;
@@ -238,7 +259,7 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
     let manifest = veiled(&manifest, &secrets)?;
     manifest.write(&dir).map_err(environment)?;
     let writer = Writer::create(&dir, &id, started_at).map_err(environment)?;
-    Ok(Prepared { dir, manifest, task, profile, writer, taken: None })
+    Ok(Prepared { dir, manifest, task, profile, writer, taken: None, alerts })
 }
 
 /// The manifest without secret values: a task or a `--set` may hold one.
@@ -256,11 +277,14 @@ fn resume(dir: RunDir) -> Result<Prepared, CliError> {
         return Err(CliError::usage(format!("{} is a run of `provost {}`", manifest.run, manifest.verb)));
     }
     let profile = profile::from_manifest(manifest.profile.clone()).map_err(environment)?;
-    if let Some((name, _)) = profile.agent.env.iter().find(|(_, value)| value.contains("[secret:")) {
-        return Err(CliError::usage(format!(
-            "`agent.env.{name}` holds a secret, and secrets are not on record"
-        ))
-        .hint("start a new run, with the secret in your environment and its name in `agent.inherit_env`"));
+    let agent = profile.agent.env.iter().map(|(name, value)| (format!("agent.env.{name}"), value));
+    let servers = profile.agent.mcp.iter().flat_map(|(server, table)| {
+        table.env.iter().map(move |(name, value)| (format!("agent.mcp.{server}.env.{name}"), value))
+    });
+    if let Some((key, _)) = agent.chain(servers).find(|(_, value)| value.contains("[secret:")) {
+        return Err(CliError::usage(format!("`{key}` holds a secret, and secrets are not on record")).hint(
+            "start a new run, with the secret in your environment and its name in `agent.inherit_env`",
+        ));
     }
     let (writer, recovered) = if dir.journal().exists() {
         Writer::resume(&dir).map_err(environment)?
@@ -277,7 +301,15 @@ fn resume(dir: RunDir) -> Result<Prepared, CliError> {
     let replay = replay(&dir, &tally)?;
     let taken = Taken { tally, cut_bytes: recovered.cut_bytes, answer, replay };
     let task = manifest.task.clone();
-    Ok(Prepared { dir, manifest, task, profile: Arc::new(profile), writer, taken: Some(taken) })
+    Ok(Prepared {
+        dir,
+        manifest,
+        task,
+        profile: Arc::new(profile),
+        writer,
+        taken: Some(taken),
+        alerts: Vec::new(),
+    })
 }
 
 /// The recorded steps of the attempt that was open when provost was killed.
@@ -337,7 +369,7 @@ fn reports(context: &Context, common: &Common, args: &RunArgs, dir: &Path) -> Fa
     Fanout(reports)
 }
 
-fn unavailable(error: &Unavailable) -> CliError {
+pub(super) fn unavailable(error: &Unavailable) -> CliError {
     CliError::unavailable(error.what.clone()).hint(error.remedy.clone())
 }
 
@@ -377,7 +409,7 @@ async fn drive(
     args: &RunArgs,
     prepared: Prepared,
 ) -> Result<u8, CliError> {
-    let Prepared { dir, manifest, task, profile, writer, taken } = prepared;
+    let Prepared { dir, manifest, task, profile, writer, taken, alerts } = prepared;
     let shutdown = Shutdown::listen().map_err(environment)?;
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;
     let (system, files) = read_files(&profile)?;
@@ -411,6 +443,7 @@ async fn drive(
         directory: dir.path().to_owned(),
         dry_run: args.dry_run,
         pid: std::process::id(),
+        alerts,
     };
     let veil = Arc::clone(&secrets);
     let parts = Parts {
@@ -437,6 +470,6 @@ async fn drive(
     Ok(ended.exit_code)
 }
 
-fn own_program() -> Result<PathBuf, CliError> {
+pub(super) fn own_program() -> Result<PathBuf, CliError> {
     std::env::current_exe().map_err(environment)
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{Harness, Image, Oracle, Replayed};
 use crate::event::{
-    BudgetCeilings, CheckEnded, CheckStarted, NodeId, Phase, RoundNumber, RunEnded, RunId, RunOutcome,
-    RunResumed, RunStarted, Sha256, Stored, Tally, blur,
+    AlertRaised, BudgetCeilings, CheckEnded, CheckStarted, NodeId, Phase, RoundNumber, RunEnded, RunId,
+    RunOutcome, RunResumed, RunStarted, Sha256, Stored, Tally, blur,
 };
 use crate::profile::Profile;
 
@@ -44,6 +44,8 @@ pub struct Plan {
     pub dry_run: bool,
     /// Process id of this provost.
     pub pid: u32,
+    /// What a person should know, and was seen before the run began.
+    pub alerts: Vec<AlertRaised>,
 }
 
 /// What a run works with.
@@ -190,7 +192,11 @@ impl Run {
             checked: self.oracle.is_some(),
             pid: plan.pid,
         };
-        Ok(self.emitter.emit(started)?)
+        self.emitter.emit(started)?;
+        for alert in self.plan.alerts.clone() {
+            self.emitter.emit(alert)?;
+        }
+        Ok(())
     }
 
     async fn check(&mut self, round: RoundNumber) -> Result<(), EngineError> {

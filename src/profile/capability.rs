@@ -215,7 +215,7 @@ const COLUMNS: [Column; 10] = [
             POLL,
         ],
     },
-    Column { harness: "scripted", honours: &[SCRIPT, TOOLS, SYSTEM, SYSTEM_FILE] },
+    Column { harness: "scripted", honours: &[SCRIPT, TOOLS, MCP, SYSTEM, SYSTEM_FILE] },
 ];
 
 /// Every key that not every harness honours.

@@ -366,6 +366,62 @@ fn does_init_write_a_profile_that_loads_and_never_overwrite() {
 }
 
 #[test]
+fn does_init_write_the_harness_of_the_agent_or_the_endpoint_of_the_key_that_it_finds() {
+    let init = |programs: &[&str], key: Option<&str>| {
+        let sandbox = Sandbox::new("");
+        std::fs::remove_file(sandbox.path("provost.toml")).unwrap();
+        std::fs::create_dir(sandbox.path("bin")).unwrap();
+        for program in programs {
+            let program = sandbox.path(&format!("bin/{program}"));
+            std::fs::copy("/bin/true", program).unwrap();
+        }
+        let mut command = sandbox.command(&["init", "first.toml"]);
+        command.env("PATH", sandbox.path("bin"));
+        if let Some(key) = key {
+            command.env(key, "sk-of-no-account-1d7e");
+        }
+        let ran = finish(command.spawn().unwrap());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert!(ran.err.contains("next: provost run --check -p first.toml"), "{}", ran.err);
+        let profile = sandbox.read("first.toml");
+        assert!(!profile.contains("sk-of-no-account"), "{profile}");
+        let agent = profile.split_once("[agent]").unwrap().1.split_once('\n').unwrap().1;
+        (agent.to_owned(), sandbox)
+    };
+    for (program, permissions) in [
+        ("claude", "accept-edits"),
+        ("codex", "accept-edits"),
+        ("opencode", "accept-edits"),
+        ("gemini", "accept-edits"),
+        ("aider", "bypass"),
+    ] {
+        let (agent, _sandbox) = init(&[program], Some("GEMINI_API_KEY"));
+        let expected = format!("harness = \"{program}\"\npermissions = \"{permissions}\"");
+        assert!(agent.starts_with(&expected), "{agent}");
+    }
+    assert!(init(&["gemini", "claude"], Some("OPENAI_API_KEY")).0.starts_with("harness = \"claude\""));
+    for (key, api, model) in [
+        ("ANTHROPIC_API_KEY", "anthropic", "anthropic/claude-sonnet-4-5"),
+        ("OPENAI_API_KEY", "openai", "openai/gpt-5-mini"),
+        ("OPENROUTER_API_KEY", "openai", "openrouter/auto"),
+        ("GROQ_API_KEY", "openai", "groq/openai/gpt-oss-120b"),
+    ] {
+        let (agent, sandbox) = init(&[], Some(key));
+        assert!(agent.starts_with(&format!("harness = \"chat\"\nmodel = \"{model}\"")), "{agent}");
+        assert!(
+            agent.contains(&format!("api = \"{api}\"")) && agent.contains(&format!("key_env = \"{key}\""))
+        );
+        if api == "openai" {
+            let mut run = sandbox.command(&["run", "--dry-run", "-p", "first.toml", "Try."]);
+            let ran = finish(run.env(key, "sk-of-no-account-1d7e").spawn().unwrap());
+            assert_eq!(ran.code, Some(0), "{}", ran.err);
+        }
+    }
+    // Without its own CLI the key of a protocol that the chat harness does not speak is of no use.
+    assert!(init(&[], Some("GEMINI_API_KEY")).0.contains("command = [\"cat\"]"));
+}
+
+#[test]
 fn does_a_run_that_is_interrupted_while_it_waits_go_on_when_asked() {
     let script = "[[round]]\n[[round.turn]]\nfault = { status = 429, text = \"slow down\", retry_after = 30 }\n\
                   [[round]]\n[[round.turn]]\ntext = \"done\"\n";

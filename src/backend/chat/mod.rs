@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use super::{Attempt, Harness, Link, Request, SessionPlan};
 use crate::event::{Failure, FaultClass};
+use crate::file::Secrets;
 use crate::profile::Tool;
 
+mod mcp;
 mod openai;
 mod script;
 mod sse;
@@ -19,6 +21,7 @@ mod transcript;
 mod turn;
 mod wire;
 
+pub use mcp::{AddressError, McpServer, McpServers};
 pub use openai::{ModelOptions, Openai, SecretKey, SetupError};
 pub use script::{Script, ScriptError};
 pub use tools::{NoShell, Running, Shell, ShellCall, ShellOutput};
@@ -36,6 +39,10 @@ pub struct Settings {
     pub tool_timeout: Duration,
     /// What runs shell commands.
     pub shell: Arc<dyn Shell>,
+    /// Servers whose tools the model is offered beside these.
+    pub mcp: Option<Arc<McpServers>>,
+    /// Values that are never written.
+    pub secrets: Arc<Secrets>,
 }
 
 impl std::fmt::Debug for Settings {
@@ -44,6 +51,7 @@ impl std::fmt::Debug for Settings {
             .field("tools", &self.tools)
             .field("max_turns", &self.max_turns)
             .field("tool_timeout", &self.tool_timeout)
+            .field("mcp", &self.mcp)
             .finish_non_exhaustive()
     }
 }
@@ -55,6 +63,8 @@ impl Default for Settings {
             max_turns: 50,
             tool_timeout: Duration::from_mins(15),
             shell: Arc::new(NoShell),
+            mcp: None,
+            secrets: Arc::new(Secrets::new([])),
         }
     }
 }

@@ -3,24 +3,27 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::backend::{Gone, Link, Report};
 use crate::event::{Failure, FaultClass, FaultScope};
+use crate::file::Secrets;
 
 /// An open transcript.
 #[derive(Debug)]
 pub(super) struct Transcript {
     file: File,
     bytes: u64,
+    secrets: Arc<Secrets>,
 }
 
 impl Transcript {
-    /// Opens the transcript for appending.
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+    /// Opens the transcript for appending. None of `secrets` is written.
+    pub(super) fn open(path: &Path, secrets: Arc<Secrets>) -> Result<Self, Failure> {
         let opened = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
             let file = File::options().append(true).create(true).open(path)?;
             let bytes = file.metadata()?.len();
-            Ok(Self { file, bytes })
+            Ok(Self { file, bytes, secrets })
         });
         opened.map_err(|error| Failure {
             scope: FaultScope::Local,
@@ -39,6 +42,7 @@ impl Transcript {
         if !text.ends_with('\n') {
             text.push('\n');
         }
+        let text = self.secrets.redact_str(&text).0;
         // The journal has all that a resume needs; a full disk shows there, and with a better message.
         if self.file.write_all(text.as_bytes()).is_ok() {
             self.bytes += text.len() as u64;

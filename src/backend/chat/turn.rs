@@ -170,22 +170,25 @@ pub(super) struct TurnLoop<M> {
 impl<M: Model + 'static> TurnLoop<M> {
     /// Runs the attempt to its one end.
     pub(super) async fn run(self, request: Request, link: Link) -> Result<Answer, Failure> {
-        let transcript = Transcript::open(&request.transcript)?;
+        let transcript = Transcript::open(&request.transcript, self.settings.secrets.clone())?;
         let voice = Voice { link: link.clone(), emitted: false, accepted: false, transcript: 0 };
-        let mut running = Running {
-            tools: Toolbox::new(
-                self.settings.tools.clone(),
-                request.workspace.clone(),
-                self.settings.shell.clone(),
-                self.settings.tool_timeout,
-            ),
-            replay: request.replay.clone().into(),
-            attempt: self,
-            transcript,
-            voice,
-            link,
+        let mut tools = Toolbox::new(
+            self.settings.tools.clone(),
+            request.workspace.clone(),
+            self.settings.shell.clone(),
+            self.settings.tool_timeout,
+        );
+        let connected = match &self.settings.mcp {
+            Some(servers) => servers.connect(&request, &link).await.map(|mcp| tools.add(mcp)),
+            None => Ok(()),
         };
-        let ended = running.turns(&request).await;
+        let mut running =
+            Running { tools, replay: request.replay.clone().into(), attempt: self, transcript, voice, link };
+        let ended = match connected {
+            Ok(()) => running.turns(&request).await,
+            Err(failure) => Err(failure),
+        };
+        running.tools.close(&running.link).await;
         let noted = match &ended {
             Ok(answer) => ("answer", answer.stop_reason.clone().unwrap_or_default()),
             Err(failure) => ("failure", format!("{}: {}", failure.class, failure.evidence)),
@@ -333,8 +336,8 @@ impl<M: Model> Running<M> {
             .block(&format!("tool {} {}", call.name, call.id), &answer.text, &self.link)
             .await
             .map_err(gone)?;
-        // A command that was cut short by the order to stop has no result that a resume could use.
-        if call.name == "shell" {
+        // A tool that was cut short by the order to stop has no result that a resume could use.
+        if self.tools.is_cut(&call.name) {
             self.not_stopped()?;
         }
         let returned = Report::ToolReturned {

@@ -55,7 +55,8 @@ pub struct Agent {
     /// Turns of one round, at most; absent means 50 for the chat harness, and no ceiling for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_turns: Option<u32>,
-    /// MCP servers by name, whose tools the agent gets.
+    /// MCP servers by name, whose tools the agent gets. Our own loop calls them `mcp__NAME__TOOL`, ends the attempt when
+    /// one is not ready within `round.first_event`, and takes a call back after `round.tool`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mcp: BTreeMap<String, McpServer>,
     /// The server of the `opencode-server` harness; absent means that provost starts one and stops it.

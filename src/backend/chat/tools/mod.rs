@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::mcp::McpTools;
 use crate::backend::Link;
 use crate::profile::Tool;
 
@@ -57,23 +58,45 @@ pub(super) struct Toolbox {
     root: PathBuf,
     shell: Arc<dyn Shell>,
     timeout: Duration,
+    mcp: McpTools,
 }
 
 impl Toolbox {
     /// Offers `tools` below `root`.
     pub(super) fn new(tools: Vec<Tool>, root: PathBuf, shell: Arc<dyn Shell>, timeout: Duration) -> Self {
-        Self { tools, root, shell, timeout }
+        Self { tools, root, shell, timeout, mcp: McpTools::default() }
+    }
+
+    /// Offers the tools of MCP servers as well.
+    pub(super) fn add(&mut self, mcp: McpTools) {
+        self.mcp = mcp;
+    }
+
+    /// Whether the order to stop cuts a call of this tool short, so that what it returns then is no result.
+    pub(super) fn is_cut(&self, name: &str) -> bool {
+        name == word(Tool::Shell) || self.mcp.has(name)
+    }
+
+    /// Ends what the tools have started.
+    pub(super) async fn close(&mut self, link: &Link) {
+        self.mcp.close(link).await;
     }
 
     /// The tools as the wire describes them.
     pub(super) fn schema(&self) -> Value {
-        self.tools.iter().map(|tool| describe(*tool)).collect()
+        let own = self.tools.iter().map(|tool| describe(*tool));
+        let theirs = self.mcp.offers().iter();
+        own.chain(theirs.map(|offer| function(&offer.name, &offer.description, &offer.parameters))).collect()
     }
 
     /// Runs one call. `again` says that the same call may have run before an interruption.
     pub(super) async fn run(&self, name: &str, arguments: &str, again: bool, link: &Link) -> ToolAnswer {
+        if self.mcp.has(name) {
+            return self.mcp.call(name, arguments, link).await;
+        }
         let Some(tool) = self.tools.iter().copied().find(|tool| word(*tool) == name) else {
-            let known: Vec<&str> = self.tools.iter().map(|tool| word(*tool)).collect();
+            let own = self.tools.iter().map(|tool| word(*tool));
+            let known: Vec<&str> = own.chain(self.mcp.names()).collect();
             return ToolAnswer::error(&format!("there is no tool `{name}`; there are: {}", known.join(", ")));
         };
         let root = self.root.clone();
@@ -160,9 +183,14 @@ fn describe(tool: Tool) -> Value {
         Tool::List => "Lists a directory of the workspace; directories end in `/`, links in `@`.",
         Tool::Shell => "Runs a command with `sh -c` in the workspace and returns its output.",
     };
+    function(word(tool), description, &parameters(tool))
+}
+
+/// A tool as the wire describes it.
+fn function(name: &str, description: &str, parameters: &Value) -> Value {
     json!({
         "type": "function",
-        "function": { "name": word(tool), "description": description, "parameters": parameters(tool) },
+        "function": { "name": name, "description": description, "parameters": parameters },
     })
 }
 
