@@ -12,7 +12,7 @@ use crate::profile::Profile;
 
 use super::Harness;
 use super::agent::{AgentHarness, AnyCommand, Claude, Invocation};
-use super::chat::{ChatHarness, ModelOptions, Openai, Script, ScriptedHarness, SecretKey, Settings};
+use super::chat::{ChatHarness, Endpoint, ModelOptions, Script, ScriptedHarness, SecretKey, Settings};
 use super::shell::GuardedShell;
 
 /// Variables that Claude Code takes its credentials and its endpoint from.
@@ -249,9 +249,11 @@ fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
     };
     let price = profile.prices.get(model).cloned();
     let endpoint =
-        Openai::new(&endpoint.base_url, key, model, options, price).map_err(|error| Unavailable {
-            what: error.to_string(),
-            remedy: "look at `base_url` and `key_env` of the endpoint".to_owned(),
+        Endpoint::new(endpoint.api, &endpoint.base_url, key, model, options, price).map_err(|error| {
+            Unavailable {
+                what: error.to_string(),
+                remedy: "look at `base_url` and `key_env` of the endpoint".to_owned(),
+            }
         })?;
     Ok(Arc::new(ChatHarness::new(endpoint, settings(place))))
 }

@@ -33,6 +33,8 @@ pub enum Origin {
     Claude,
     /// An OpenAI-compatible endpoint.
     OpenAi,
+    /// An endpoint that speaks Anthropic's messages.
+    Anthropic,
     /// Any other command.
     Command,
 }
@@ -107,6 +109,7 @@ pub fn classify(facts: &Facts<'_>) -> Failure {
         status,
         retry_after,
         reset_at: facts.reset_at,
+        should_retry: None,
         evidence: evidence(facts),
         emitted_output: facts.emitted_output,
         rule: rule.to_owned(),

@@ -266,6 +266,7 @@ fn faults() -> String {
         let origin = match rule.origin {
             Some(fault::Origin::Claude) => "From claude: ",
             Some(fault::Origin::OpenAi) => "From an endpoint: ",
+            Some(fault::Origin::Anthropic) => "From an endpoint that speaks messages: ",
             Some(fault::Origin::Command) => "From a command: ",
             None => "",
         };

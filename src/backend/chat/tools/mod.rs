@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::conversation::ToolSpec;
 use crate::backend::Link;
 use crate::profile::Tool;
 
@@ -65,8 +66,8 @@ impl Toolbox {
         Self { tools, root, shell, timeout }
     }
 
-    /// The tools as the wire describes them.
-    pub(super) fn schema(&self) -> Value {
+    /// The tools as a model is told of them.
+    pub(super) fn specs(&self) -> Vec<ToolSpec> {
         self.tools.iter().map(|tool| describe(*tool)).collect()
     }
 
@@ -152,7 +153,7 @@ fn word(tool: Tool) -> &'static str {
     }
 }
 
-fn describe(tool: Tool) -> Value {
+fn describe(tool: Tool) -> ToolSpec {
     let description = match tool {
         Tool::Read => "Reads a text file of the workspace, or a range of its lines.",
         Tool::Write => "Writes a whole file of the workspace; parent directories are created.",
@@ -160,10 +161,7 @@ fn describe(tool: Tool) -> Value {
         Tool::List => "Lists a directory of the workspace; directories end in `/`, links in `@`.",
         Tool::Shell => "Runs a command with `sh -c` in the workspace and returns its output.",
     };
-    json!({
-        "type": "function",
-        "function": { "name": word(tool), "description": description, "parameters": parameters(tool) },
-    })
+    ToolSpec { name: word(tool), description, parameters: parameters(tool) }
 }
 
 fn parameters(tool: Tool) -> Value {
