@@ -5,6 +5,9 @@
 
 mod architecture;
 mod chat;
+mod chat_apis;
+mod chat_faults;
+mod chat_streams;
 mod claude_captures;
 mod generated;
 mod process;

@@ -184,7 +184,7 @@ impl<M: Model> Running<M> {
                 self.prompt(PromptPart::System, system.clone()).await?;
             }
             if !conversation.tools.is_empty() {
-                let tools = Value::from(self.attempt.model.wire().tools(&conversation.tools));
+                let tools = Value::from(self.attempt.model.wire().tools(conversation));
                 self.prompt(PromptPart::Tools, tools.to_string()).await?;
             }
             self.prompt(PromptPart::User, request.user.clone()).await?;

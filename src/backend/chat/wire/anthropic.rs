@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::lenient::Text;
-use super::{Assembly, MAX_CALLS, ProviderError, Wire, malformed, not_json};
+use super::{Assembly, MAX_CALLS, MAX_PARTS, ProviderError, Wire, malformed, not_json};
 use crate::backend::chat::conversation::{Call, Carry, Conversation, Message, ToolSpec, Turn};
 use crate::backend::chat::endpoint::{ModelOptions, SecretKey};
 use crate::backend::chat::stream::{Heard, StreamError};
@@ -28,9 +28,6 @@ const VERSION: &str = "2023-06-01";
 
 /// The ceiling of one answer where the profile has none; the API does not take a request without.
 const MAX_TOKENS: u32 = 8192;
-
-/// What a block counts beside its text: a stream of empty blocks is not for nothing.
-const BLOCK_BYTES: usize = 64;
 
 /// `POST /messages`.
 #[derive(Debug)]
@@ -55,13 +52,18 @@ impl Wire for Messages {
         HeaderMap::from_iter([version])
     }
 
-    fn tools(&self, tools: &[ToolSpec]) -> Vec<Value> {
+    fn tools(&self, conversation: &Conversation) -> Vec<Value> {
         let describe = |tool: &ToolSpec| {
             json!({
                 "name": tool.name, "description": tool.description, "input_schema": tool.parameters,
             })
         };
-        tools.iter().map(describe).collect()
+        let mut tools: Vec<Value> = conversation.tools.iter().map(describe).collect();
+        // The cache keeps tools and system prompt as one, in this order: the mark is on the last of them.
+        if let Some(last) = tools.last_mut().filter(|_| system(conversation).is_none()) {
+            keep(last);
+        }
+        tools
     }
 
     fn messages(&self, conversation: &Conversation) -> Vec<Value> {
@@ -91,14 +93,13 @@ impl Wire for Messages {
         let mut body = Map::new();
         body.insert("model".to_owned(), model.into());
         body.insert("max_tokens".to_owned(), options.max_output_tokens.unwrap_or(MAX_TOKENS).into());
-        if let Some(system) = conversation.system.as_deref().filter(|system| !system.is_empty()) {
-            // The cache keeps tools and system prompt as one, in this order.
+        if let Some(system) = system(conversation) {
             let mut block = text_block(system);
             keep(&mut block);
             body.insert("system".to_owned(), vec![block].into());
         }
         if !conversation.tools.is_empty() {
-            body.insert("tools".to_owned(), self.tools(&conversation.tools).into());
+            body.insert("tools".to_owned(), self.tools(conversation).into());
         }
         body.insert("messages".to_owned(), self.messages(conversation).into());
         body.insert("stream".to_owned(), true.into());
@@ -111,6 +112,11 @@ impl Wire for Messages {
     fn assembly(&self) -> Box<dyn Assembly> {
         Box::new(Answer::default())
     }
+}
+
+/// The system prompt, where there is one: an empty text is not taken.
+fn system(conversation: &Conversation) -> Option<&str> {
+    conversation.system.as_deref().filter(|system| !system.is_empty())
 }
 
 /// Marks a block as the end of what the provider is to keep for a while.
@@ -262,7 +268,9 @@ struct Answer {
 impl Answer {
     fn start(&mut self, index: u64, block: &Value, heard: &mut Heard) -> Result<(), StreamError> {
         let word = |key: &str| block.get(key).and_then(Value::as_str).unwrap_or_default();
-        self.bytes += BLOCK_BYTES;
+        if self.blocks.len() >= MAX_PARTS && !self.blocks.contains_key(&index) {
+            return Err(StreamError::TooLarge);
+        }
         let started = match word("type") {
             "text" => {
                 heard.text.push_str(word("text"));
@@ -303,6 +311,9 @@ impl Answer {
     fn delta(&mut self, index: u64, delta: &Delta<'_>, heard: &mut Heard) -> Result<(), StreamError> {
         self.bytes +=
             delta.text.len() + delta.partial_json.len() + delta.thinking.len() + delta.signature.len();
+        if self.blocks.len() >= MAX_PARTS && !self.blocks.contains_key(&index) {
+            return Err(StreamError::TooLarge);
+        }
         // Some servers say no more of a block than its pieces; of a call that would not be enough.
         let block = self.blocks.entry(index).or_insert_with(|| match &*delta.kind {
             "thinking_delta" | "signature_delta" => {
@@ -433,7 +444,11 @@ impl Assembly for Answer {
                 Block::Thinking { text, signature } => {
                     json!({ "type": "thinking", "thinking": text, "signature": signature })
                 }
-                Block::Call { call, .. } => {
+                Block::Call { mut call, .. } => {
+                    // A call without arguments may come without a single piece of them.
+                    if call.arguments.is_empty() {
+                        call.arguments.push_str("{}");
+                    }
                     turn.tool_calls.push(call);
                     json!({ "type": "tool_use" })
                 }

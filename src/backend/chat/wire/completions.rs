@@ -32,7 +32,7 @@ impl Wire for Completions {
         bearer(key)
     }
 
-    fn tools(&self, tools: &[ToolSpec]) -> Vec<Value> {
+    fn tools(&self, conversation: &Conversation) -> Vec<Value> {
         let describe = |tool: &ToolSpec| {
             json!({
                 "type": "function",
@@ -41,7 +41,7 @@ impl Wire for Completions {
                 },
             })
         };
-        tools.iter().map(describe).collect()
+        conversation.tools.iter().map(describe).collect()
     }
 
     fn messages(&self, conversation: &Conversation) -> Vec<Value> {
@@ -54,7 +54,7 @@ impl Wire for Completions {
         body.insert("model".to_owned(), model.into());
         body.insert("messages".to_owned(), self.messages(conversation).into());
         if !conversation.tools.is_empty() {
-            body.insert("tools".to_owned(), self.tools(&conversation.tools).into());
+            body.insert("tools".to_owned(), self.tools(conversation).into());
         }
         body.insert("stream".to_owned(), true.into());
         body.insert("stream_options".to_owned(), json!({ "include_usage": true }));

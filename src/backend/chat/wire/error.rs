@@ -21,7 +21,7 @@ pub struct ProviderError {
 
 impl ProviderError {
     /// An error with nothing but words.
-    pub(super) fn said(text: impl Into<String>) -> Self {
+    pub(in super::super) fn said(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::conversation::{Conversation, ToolSpec, Turn};
+use super::conversation::{Conversation, Turn};
 use super::endpoint::{ModelOptions, SecretKey};
 use super::stream::{Heard, StreamError};
 use crate::fault::Origin;
@@ -27,6 +27,9 @@ pub(super) use usage::priced;
 /// Calls in one turn; a model that wants more has lost its way.
 const MAX_CALLS: usize = 128;
 
+/// Blocks or items in one turn, for the same reason.
+const MAX_PARTS: usize = 1024;
+
 /// One API: how a conversation is asked, and what puts the answer together.
 pub(super) trait Wire: Debug + Send + Sync {
     /// Whose failures these are.
@@ -44,7 +47,7 @@ pub(super) trait Wire: Debug + Send + Sync {
     }
 
     /// The tools as they are sent; empty when there are none.
-    fn tools(&self, tools: &[ToolSpec]) -> Vec<Value>;
+    fn tools(&self, conversation: &Conversation) -> Vec<Value>;
 
     /// The messages as they are sent.
     fn messages(&self, conversation: &Conversation) -> Vec<Value>;

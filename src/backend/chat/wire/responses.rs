@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::lenient::Text;
-use super::{Assembly, MAX_CALLS, ProviderError, Wire, bearer, malformed, not_json, usage};
+use super::{Assembly, MAX_CALLS, MAX_PARTS, ProviderError, Wire, bearer, malformed, not_json, usage};
 use crate::backend::chat::conversation::{Call, Carry, Conversation, Message, ToolSpec, Turn};
 use crate::backend::chat::endpoint::{ModelOptions, SecretKey};
 use crate::backend::chat::stream::{Heard, StreamError};
@@ -21,9 +21,6 @@ mod tests;
 
 /// Names this wire in what it carries.
 const NAME: &str = "openai-responses";
-
-/// What an item counts beside its text: a stream of empty items is not for nothing.
-const ITEM_BYTES: usize = 64;
 
 /// `POST /responses`.
 #[derive(Debug)]
@@ -42,7 +39,7 @@ impl Wire for Responses {
         bearer(key)
     }
 
-    fn tools(&self, tools: &[ToolSpec]) -> Vec<Value> {
+    fn tools(&self, conversation: &Conversation) -> Vec<Value> {
         let describe = |tool: &ToolSpec| {
             json!({
                 "type": "function", "name": tool.name, "description": tool.description,
@@ -51,7 +48,7 @@ impl Wire for Responses {
                 "strict": false,
             })
         };
-        tools.iter().map(describe).collect()
+        conversation.tools.iter().map(describe).collect()
     }
 
     fn messages(&self, conversation: &Conversation) -> Vec<Value> {
@@ -76,7 +73,7 @@ impl Wire for Responses {
         }
         body.insert("input".to_owned(), self.messages(conversation).into());
         if !conversation.tools.is_empty() {
-            body.insert("tools".to_owned(), self.tools(&conversation.tools).into());
+            body.insert("tools".to_owned(), self.tools(conversation).into());
         }
         body.insert("stream".to_owned(), true.into());
         body.insert("store".to_owned(), false.into());
@@ -205,13 +202,12 @@ impl Answer {
                     return Err(StreamError::TooLarge);
                 }
             }
-            self.bytes += ITEM_BYTES;
             let part = match word("type") {
                 "message" => Part::Message(String::new(), None),
                 "function_call" => Part::Call(Call::default()),
                 _ => Part::Other(Value::Null),
             };
-            self.items.push(Item { id: id.to_owned(), index, part });
+            self.begin(Item { id: id.to_owned(), index, part })?;
         }
         let mut grown = 0;
         if let Some(found) = self.at(id, index) {
@@ -253,19 +249,26 @@ impl Answer {
         Ok(())
     }
 
-    fn text(&mut self, event: &Event<'_>, heard: &mut Heard) {
+    fn text(&mut self, event: &Event<'_>, heard: &mut Heard) -> Result<(), StreamError> {
         let delta = &*event.delta;
         self.bytes += delta.len();
         heard.text.push_str(delta);
         let (id, index) = (&*event.item_id, event.output_index);
         if !self.at(id, index).is_some_and(|item| matches!(item.part, Part::Message(..))) {
-            self.bytes += ITEM_BYTES;
-            let part = Part::Message(String::new(), None);
-            self.items.push(Item { id: id.to_owned(), index, part });
+            self.begin(Item { id: id.to_owned(), index, part: Part::Message(String::new(), None) })?;
         }
         if let Some(Part::Message(text, _)) = self.at(id, index).map(|item| &mut item.part) {
             text.push_str(delta);
         }
+        Ok(())
+    }
+
+    fn begin(&mut self, item: Item) -> Result<(), StreamError> {
+        if self.items.len() >= MAX_PARTS {
+            return Err(StreamError::TooLarge);
+        }
+        self.items.push(item);
+        Ok(())
     }
 
     fn arguments(&mut self, event: &Event<'_>, heard: &mut Heard) -> Result<(), StreamError> {
@@ -361,10 +364,10 @@ impl Assembly for Answer {
             serde_json::from_str::<Value>(text).map_err(|error| malformed(&error))
         };
         match &*event.kind {
-            "response.output_text.delta" => self.text(&event, heard),
+            "response.output_text.delta" => self.text(&event, heard)?,
             "response.refusal.delta" => {
                 self.refused = true;
-                self.text(&event, heard);
+                self.text(&event, heard)?;
             }
             "response.function_call_arguments.delta" | "response.function_call_arguments.done" => {
                 self.arguments(&event, heard)?;

@@ -1,0 +1,74 @@
+//! One attempt of the chat harness without an engine around it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use provost::backend::chat::{ChatHarness, Endpoint, ModelOptions, SecretKey, Settings};
+use provost::backend::{Answer, Harness as _, Link, Report, Request, SessionPlan};
+use provost::event::{AttemptNumber, Failure, NodeId, RoundNumber, SessionId};
+use provost::profile::Api;
+
+use super::http::{Response, Server};
+
+/// The key that is sent, and must come out nowhere.
+pub(crate) const KEY: &str = "sk-never-to-be-seen";
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) struct Attempted {
+    /// Its end.
+    pub(crate) ended: Result<Answer, Failure>,
+    /// The text that was shown.
+    pub(crate) shown: String,
+    /// The turns that were recorded.
+    pub(crate) turns: usize,
+    /// The requests that the server had.
+    pub(crate) requests: usize,
+}
+
+/// Asks a server that gives these responses.
+pub(crate) async fn attempt(api: Api, responses: Vec<Response>, user: &str) -> Attempted {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("ws")).unwrap();
+    let server = Server::start(responses);
+    let key = Some(SecretKey::new(KEY));
+    let endpoint =
+        Endpoint::new(api, &server.url(), key, "local/tiny", ModelOptions::default(), None).unwrap();
+    let harness = ChatHarness::new(endpoint, Settings::default());
+    let (link, mut ear, switch) = Link::new();
+    let engine = tokio::spawn(async move {
+        let (mut shown, mut turns) = (String::new(), 0);
+        while let Some(message) = ear.recv().await {
+            match message.report {
+                Report::Text(text) => shown.push_str(&text),
+                Report::Turn { .. } => turns += 1,
+                _ => {}
+            }
+            if let Some(recorded) = message.recorded {
+                recorded.send(()).unwrap();
+            }
+        }
+        drop(switch);
+        (shown, turns)
+    });
+    let attempt = harness.attempt(request(dir.path().to_owned(), user), link);
+    let ended = tokio::time::timeout(Duration::from_secs(30), attempt).await.unwrap();
+    let (shown, turns) = engine.await.unwrap();
+    let attempted = Attempted { ended, shown, turns, requests: server.requests().len() };
+    assert!(!format!("{attempted:?}").contains(KEY), "the key has come out: {attempted:?}");
+    attempted
+}
+
+fn request(dir: PathBuf, user: &str) -> Request {
+    Request {
+        node: NodeId::root(),
+        round: RoundNumber(1),
+        attempt: AttemptNumber(1),
+        system: Some("be good".to_owned()),
+        user: user.to_owned(),
+        session: SessionPlan::Fresh(SessionId::new("s")),
+        workspace: dir.join("ws"),
+        transcript: dir.join("transcript.log"),
+        replay: Vec::new(),
+    }
+}
