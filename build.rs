@@ -9,7 +9,12 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    for (variable, flag) in [("PROVOST_TEST_CLAUDE", "real_claude"), ("PROVOST_TEST_PYTHON", "real_model")] {
+    for (variable, flag) in [
+        ("PROVOST_TEST_CLAUDE", "real_claude"),
+        ("PROVOST_TEST_PYTHON", "real_model"),
+        ("PROVOST_TEST_LLMOCK", "real_llmock"),
+        ("PROVOST_TEST_AIMOCK", "real_aimock"),
+    ] {
         println!("cargo::rerun-if-env-changed={variable}");
         println!("cargo::rustc-check-cfg=cfg({flag})");
         if std::env::var_os(variable).is_some_and(|value| !value.is_empty()) {

@@ -12,6 +12,7 @@ mod claude_captures;
 mod generated;
 mod process;
 mod profile_errors;
+mod public_mocks;
 mod real_claude;
 mod real_model;
 mod resume;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use provost::backend::chat::{ChatHarness, Endpoint, ModelOptions, SecretKey, Settings};
-use provost::backend::{Answer, Harness as _, Link, Report, Request, SessionPlan};
+use provost::backend::{Answer, Harness as _, Link, Replayed, Report, Request, SessionPlan};
 use provost::event::{AttemptNumber, Failure, NodeId, RoundNumber, SessionId};
 use provost::profile::Api;
 
@@ -22,18 +22,30 @@ pub(crate) struct Attempted {
     pub(crate) shown: String,
     /// The turns that were recorded.
     pub(crate) turns: usize,
-    /// The requests that the server had.
+    /// The requests that the server had, where it is ours.
     pub(crate) requests: usize,
 }
 
 /// Asks a server that gives these responses.
 pub(crate) async fn attempt(api: Api, responses: Vec<Response>, user: &str) -> Attempted {
+    let server = Server::start(responses);
+    let attempted = attempt_at(api, &server.url(), "local/tiny", user, Vec::new()).await;
+    Attempted { requests: server.requests().len(), ..attempted }
+}
+
+/// Asks whoever is there, going on after what is on record.
+pub(crate) async fn attempt_at(
+    api: Api,
+    url: &str,
+    model: &str,
+    user: &str,
+    replay: Vec<Replayed>,
+) -> Attempted {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("ws")).unwrap();
-    let server = Server::start(responses);
     let key = Some(SecretKey::new(KEY));
-    let endpoint =
-        Endpoint::new(api, &server.url(), key, "local/tiny", ModelOptions::default(), None).unwrap();
+    let options = ModelOptions { max_output_tokens: Some(20), ..ModelOptions::default() };
+    let endpoint = Endpoint::new(api, url, key, model, options, None).unwrap();
     let harness = ChatHarness::new(endpoint, Settings::default());
     let (link, mut ear, switch) = Link::new();
     let engine = tokio::spawn(async move {
@@ -51,15 +63,15 @@ pub(crate) async fn attempt(api: Api, responses: Vec<Response>, user: &str) -> A
         drop(switch);
         (shown, turns)
     });
-    let attempt = harness.attempt(request(dir.path().to_owned(), user), link);
-    let ended = tokio::time::timeout(Duration::from_secs(30), attempt).await.unwrap();
+    let attempt = harness.attempt(request(dir.path().to_owned(), user, replay), link);
+    let ended = tokio::time::timeout(Duration::from_secs(60), attempt).await.unwrap();
     let (shown, turns) = engine.await.unwrap();
-    let attempted = Attempted { ended, shown, turns, requests: server.requests().len() };
+    let attempted = Attempted { ended, shown, turns, requests: 0 };
     assert!(!format!("{attempted:?}").contains(KEY), "the key has come out: {attempted:?}");
     attempted
 }
 
-fn request(dir: PathBuf, user: &str) -> Request {
+fn request(dir: PathBuf, user: &str, replay: Vec<Replayed>) -> Request {
     Request {
         node: NodeId::root(),
         round: RoundNumber(1),
@@ -69,6 +81,6 @@ fn request(dir: PathBuf, user: &str) -> Request {
         session: SessionPlan::Fresh(SessionId::new("s")),
         workspace: dir.join("ws"),
         transcript: dir.join("transcript.log"),
-        replay: Vec::new(),
+        replay,
     }
 }

@@ -31,11 +31,6 @@ impl Said {
         Self { text: (first, second), ..Self::default() }
     }
 
-    /// A call that writes a file.
-    pub(crate) fn write(id: &'static str, path: &str, content: &str) -> Self {
-        Self { calls: vec![(id, "write", json!({ "path": path, "content": content }))], ..Self::default() }
-    }
-
     fn whole_text(&self) -> String {
         format!("{}{}", self.text.0, self.text.1)
     }
