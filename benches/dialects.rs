@@ -30,7 +30,10 @@ const RUNS: usize = 5;
 /// Something that reads blocks.
 type Reader = Box<dyn FnMut(&[u8])>;
 
-fn dialects() -> Vec<(&'static str, Vec<u8>, fn() -> Reader)> {
+/// A dialect: its name, its block, and what makes a reader of it.
+type Row = (&'static str, Vec<u8>, fn() -> Reader);
+
+fn dialects() -> Vec<Row> {
     vec![
         ("chat openai", block(COMPLETIONS, completions), || endpoint(Api::OpenAi)),
         ("chat openai-responses", block(RESPONSES, responses), || endpoint(Api::OpenAiResponses)),

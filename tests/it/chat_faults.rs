@@ -40,7 +40,7 @@ async fn hold(rows: Vec<Row>, user: &str) {
             Err(failure)
                 if (failure.class, failure.scope, failure.emitted_output) == (class, scope, emitted) => {}
             Err(failure) => {
-                wrong.push(format!("{id}: {failure:?}, not {class}, {scope:?}, emitted {emitted}"))
+                wrong.push(format!("{id}: {failure:?}, not {class}, {scope:?}, emitted {emitted}"));
             }
         }
     }
@@ -254,7 +254,7 @@ fn error(code: &str, message: &str) -> Value {
     json!({ "code": code, "message": message })
 }
 
-/// The same rows over both APIs of OpenAI, then what only one of them has.
+/// The same rows over both of them.
 #[tokio::test]
 async fn every_row_of_the_openai_apis_has_its_class() {
     for api in [Api::OpenAi, Api::OpenAiResponses] {

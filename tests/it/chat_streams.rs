@@ -1,5 +1,6 @@
 //! What a response comes to does not depend on how the network cuts it, and half of one is never an answer.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -78,14 +79,16 @@ fn streams_of_real_servers_are_understood() {
             turn.tool_calls.iter().map(|call| format!("{} {}", call.name, call.arguments)).collect();
         assert!(turn.tool_calls.iter().all(|call| !call.id.is_empty()), "{name}");
         let usage = turn.usage.unwrap().0;
-        story += &format!(
-            "{name}: {:?} {calls:?} {} in {} cached {} out {}\n",
+        writeln!(
+            story,
+            "{name}: {:?} {calls:?} {} in {} cached {} out {}",
             turn.text,
             turn.stop_reason.unwrap(),
             usage.input,
             usage.cache_read,
             usage.output
-        );
+        )
+        .unwrap();
     }
     insta::assert_snapshot!(story);
 }

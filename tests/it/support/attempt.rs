@@ -1,6 +1,6 @@
 //! One attempt of the chat harness without an engine around it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use provost::backend::chat::{ChatHarness, Endpoint, ModelOptions, SecretKey, Settings};
@@ -63,15 +63,15 @@ pub(crate) async fn attempt_at(
         drop(switch);
         (shown, turns)
     });
-    let attempt = harness.attempt(request(dir.path().to_owned(), user, replay), link);
-    let ended = tokio::time::timeout(Duration::from_secs(60), attempt).await.unwrap();
+    let attempt = harness.attempt(request(dir.path(), user, replay), link);
+    let ended = tokio::time::timeout(Duration::from_mins(1), attempt).await.unwrap();
     let (shown, turns) = engine.await.unwrap();
     let attempted = Attempted { ended, shown, turns, requests: 0 };
     assert!(!format!("{attempted:?}").contains(KEY), "the key has come out: {attempted:?}");
     attempted
 }
 
-fn request(dir: PathBuf, user: &str, replay: Vec<Replayed>) -> Request {
+fn request(dir: &Path, user: &str, replay: Vec<Replayed>) -> Request {
     Request {
         node: NodeId::root(),
         round: RoundNumber(1),

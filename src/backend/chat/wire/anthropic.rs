@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::lenient::Text;
+use super::repeat::Repeat;
 use super::{Assembly, MAX_CALLS, MAX_PARTS, ProviderError, Wire, malformed, not_json};
 use crate::backend::chat::conversation::{Call, Carry, Conversation, Message, ToolSpec, Turn};
 use crate::backend::chat::endpoint::{ModelOptions, SecretKey};
@@ -176,7 +177,7 @@ struct Event<'a> {
     error: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Delta<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Text<'a>,
@@ -190,6 +191,13 @@ struct Delta<'a> {
     signature: Text<'a>,
     #[serde(borrow, default)]
     stop_reason: Text<'a>,
+}
+
+impl<'a> Delta<'a> {
+    /// A piece of text.
+    fn said(text: Text<'a>) -> Self {
+        Self { kind: Text("text_delta".into()), text, ..Self::default() }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -263,6 +271,8 @@ struct Answer {
     model: Option<String>,
     calls: usize,
     bytes: usize,
+    /// The block that the text is for.
+    repeat: Repeat<u64>,
 }
 
 impl Answer {
@@ -360,6 +370,9 @@ impl Answer {
 
 impl Assembly for Answer {
     fn event(&mut self, data: &str, heard: &mut Heard) -> Result<(), StreamError> {
+        if let Some((text, &index)) = self.repeat.text(data) {
+            return self.delta(index, &Delta::said(text), heard);
+        }
         let event: Event<'_> = serde_json::from_str(data).map_err(|error| malformed(&error))?;
         if let Some(error) = event.error.as_ref().and_then(ProviderError::read) {
             return Err(StreamError::Provider(error));
@@ -368,6 +381,9 @@ impl Assembly for Answer {
         match &*event.kind {
             "content_block_delta" => {
                 if let Some(delta) = &event.delta {
+                    if &*delta.kind == "text_delta" {
+                        self.repeat.learn(data, &delta.text, index);
+                    }
                     self.delta(index, delta, heard)?;
                 }
             }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::lenient::{First, Text};
+use super::repeat::Repeat;
 use super::{Assembly, MAX_CALLS, ProviderError, Wire, bearer, malformed, not_json, usage};
 use crate::backend::chat::conversation::{Call, Conversation, Message, ToolSpec, Turn};
 use crate::backend::chat::endpoint::{ModelOptions, SecretKey};
@@ -174,9 +175,28 @@ struct Completion {
     usage: Option<(Usage, UsageSource)>,
     model: Option<String>,
     bytes: usize,
+    repeat: Repeat<()>,
+}
+
+impl Chunk<'_> {
+    /// The text, where the chunk says nothing else.
+    fn only_text(&self) -> Option<&Text<'_>> {
+        let choice = self.choices.0.as_ref()?;
+        let delta = choice.delta.as_ref()?;
+        let more = [&choice.finish_reason, &delta.refusal, &delta.reasoning_content, &delta.reasoning];
+        let plain = self.error.is_none() && self.usage.is_none() && choice.error.is_none();
+        (plain && delta.tool_calls.is_none() && more.iter().all(|text| text.some().is_none()))
+            .then_some(&delta.content)
+    }
 }
 
 impl Completion {
+    fn say(&mut self, text: &str, heard: &mut Heard) {
+        self.text.push_str(text);
+        heard.text.push_str(text);
+        self.bytes += text.len();
+    }
+
     fn chunk(&mut self, chunk: Chunk<'_>, heard: &mut Heard) -> Result<(), StreamError> {
         if let Some(error) = chunk.error.as_ref().and_then(ProviderError::read) {
             return Err(StreamError::Provider(error));
@@ -196,11 +216,8 @@ impl Completion {
             self.finish = Some(finish.to_owned());
         }
         let Some(delta) = choice.delta.or(choice.message) else { return Ok(()) };
-        for text in [&delta.content, &delta.refusal] {
-            self.text.push_str(text);
-            heard.text.push_str(text);
-            self.bytes += text.len();
-        }
+        self.say(&delta.content, heard);
+        self.say(&delta.refusal, heard);
         self.refused |= delta.refusal.some().is_some();
         heard.thinks |= delta.reasoning_content.some().or(delta.reasoning.some()).is_some();
         for call in delta.tool_calls.iter().flatten() {
@@ -247,7 +264,14 @@ impl Completion {
 
 impl Assembly for Completion {
     fn event(&mut self, data: &str, heard: &mut Heard) -> Result<(), StreamError> {
-        let chunk = serde_json::from_str(data).map_err(|error| malformed(&error))?;
+        if let Some((text, ())) = self.repeat.text(data) {
+            self.say(&text, heard);
+            return Ok(());
+        }
+        let chunk: Chunk<'_> = serde_json::from_str(data).map_err(|error| malformed(&error))?;
+        if let Some(text) = chunk.only_text() {
+            self.repeat.learn(data, text, ());
+        }
         self.chunk(chunk, heard)
     }
 

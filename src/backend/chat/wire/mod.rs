@@ -18,6 +18,7 @@ mod anthropic;
 mod completions;
 mod error;
 mod lenient;
+mod repeat;
 mod responses;
 mod usage;
 

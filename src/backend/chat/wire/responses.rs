@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::lenient::Text;
+use super::repeat::Repeat;
 use super::{Assembly, MAX_CALLS, MAX_PARTS, ProviderError, Wire, bearer, malformed, not_json, usage};
 use crate::backend::chat::conversation::{Call, Carry, Conversation, Message, ToolSpec, Turn};
 use crate::backend::chat::endpoint::{ModelOptions, SecretKey};
@@ -170,6 +171,8 @@ struct Answer {
     usage: Option<(Usage, UsageSource)>,
     model: Option<String>,
     bytes: usize,
+    /// The item that the text is for.
+    repeat: Repeat<(String, Option<u64>)>,
 }
 
 impl Answer {
@@ -249,11 +252,14 @@ impl Answer {
         Ok(())
     }
 
-    fn text(&mut self, event: &Event<'_>, heard: &mut Heard) -> Result<(), StreamError> {
-        let delta = &*event.delta;
+    fn text(
+        &mut self,
+        (id, index): (&str, Option<u64>),
+        delta: &str,
+        heard: &mut Heard,
+    ) -> Result<(), StreamError> {
         self.bytes += delta.len();
         heard.text.push_str(delta);
-        let (id, index) = (&*event.item_id, event.output_index);
         if !self.at(id, index).is_some_and(|item| matches!(item.part, Part::Message(..))) {
             self.begin(Item { id: id.to_owned(), index, part: Part::Message(String::new(), None) })?;
         }
@@ -355,6 +361,13 @@ fn refuses(item: &Value) -> bool {
 
 impl Assembly for Answer {
     fn event(&mut self, data: &str, heard: &mut Heard) -> Result<(), StreamError> {
+        let mut repeat = std::mem::take(&mut self.repeat);
+        if let Some((text, (id, index))) = repeat.text(data) {
+            let said = self.text((id, *index), &text, heard);
+            self.repeat = repeat;
+            return said;
+        }
+        self.repeat = repeat;
         let event: Event<'_> = serde_json::from_str(data).map_err(|error| malformed(&error))?;
         if let Some(error) = event.error.as_ref().and_then(ProviderError::read) {
             return Err(StreamError::Provider(error));
@@ -364,10 +377,14 @@ impl Assembly for Answer {
             serde_json::from_str::<Value>(text).map_err(|error| malformed(&error))
         };
         match &*event.kind {
-            "response.output_text.delta" => self.text(&event, heard)?,
+            "response.output_text.delta" => {
+                let about = (event.item_id.to_string(), event.output_index);
+                self.repeat.learn(data, &event.delta, about);
+                self.text((&event.item_id, event.output_index), &event.delta, heard)?;
+            }
             "response.refusal.delta" => {
                 self.refused = true;
-                self.text(&event, heard)?;
+                self.text((&event.item_id, event.output_index), &event.delta, heard)?;
             }
             "response.function_call_arguments.delta" | "response.function_call_arguments.done" => {
                 self.arguments(&event, heard)?;
