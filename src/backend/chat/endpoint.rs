@@ -27,6 +27,10 @@ use advice::Advice;
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
 /// How long the body of an error may take; its status is known by then.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(10);
+/// Bytes behind the end of a turn that are worth reading.
+const DRAINED: usize = 64 * 1024;
+/// How long they may take: less than a handshake.
+const DRAIN_WAIT: Duration = Duration::from_millis(50);
 /// A request from this size on that is refused without a word was too large for the model: some providers say no more.
 const LARGE_REQUEST: usize = 100_000;
 
@@ -182,6 +186,9 @@ impl Endpoint {
             };
             tell(stream, voice).await?;
             read.map_err(|error| self.broken(error, said, voice.emitted()))?;
+        }
+        if stream.over() {
+            drain(response).await;
         }
         let read = stream.end();
         tell(stream, voice).await?;
@@ -356,6 +363,19 @@ async fn read_body(
         bytes.extend_from_slice(&chunk[..chunk.len().min(limit - bytes.len())]);
     }
     Ok(())
+}
+
+/// Reads what is left behind the end of a turn, which is next to nothing: only a connection that was read to its end can
+/// carry the next turn's request, and a new one costs a handshake.
+async fn drain(response: &mut reqwest::Response) {
+    let rest = async {
+        let mut left = DRAINED;
+        while let Ok(Some(chunk)) = response.chunk().await {
+            let Some(less) = left.checked_sub(chunk.len()) else { return };
+            left = less;
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN_WAIT, rest).await;
 }
 
 fn is_loopback(url: &reqwest::Url) -> bool {

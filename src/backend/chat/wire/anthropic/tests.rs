@@ -1,5 +1,6 @@
 use super::*;
-use crate::event::TurnNumber;
+use crate::backend::chat::stream::{Heard, StreamError};
+use crate::event::{TurnNumber, Usage, UsageSource};
 
 fn conversation(messages: Vec<Message>, tools: usize) -> Conversation {
     let tool = |name| ToolSpec { name, description: "d", parameters: json!({ "type": "object" }) };
@@ -101,6 +102,15 @@ fn start(index: u64, block: &Value) -> Value {
 
 fn delta(index: u64, delta: &Value) -> Value {
     json!({ "type": "content_block_delta", "index": index, "delta": delta })
+}
+
+#[test]
+fn what_the_model_said_last_is_not_marked() {
+    let turn = Turn { text: "on and".to_owned(), ..Turn::default() };
+    let said =
+        vec![Message::User("u".to_owned()), Message::Assistant(turn.clone()), Message::Assistant(turn)];
+    let messages = Messages.messages(&conversation(said, 2));
+    assert_eq!((messages.len(), marks(&Value::from(messages))), (2, 0));
 }
 
 #[test]

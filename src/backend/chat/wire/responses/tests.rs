@@ -1,4 +1,5 @@
 use super::*;
+use crate::backend::chat::stream::{Heard, StreamError};
 use crate::event::TurnNumber;
 
 fn conversation(messages: Vec<Message>, tools: &[&'static str]) -> Conversation {
