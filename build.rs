@@ -8,7 +8,9 @@
 )]
 
 /// The variables that name a real part, and the cfg under which its tests run.
-const REAL: [(&str, &str); 7] = [
+const REAL: [(&str, &str); 9] = [
+    ("PROVOST_TEST_LLMOCK", "real_llmock"),
+    ("PROVOST_TEST_AIMOCK", "real_aimock"),
     ("PROVOST_TEST_AIDER", "real_aider"),
     ("PROVOST_TEST_CLAUDE", "real_claude"),
     ("PROVOST_TEST_CODEX", "real_codex"),

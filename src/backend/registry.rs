@@ -15,7 +15,7 @@ use crate::profile::element::Argv;
 use super::Harness;
 use super::agent::{AgentHarness, Invocation, invocation};
 use super::chat::{
-    ChatHarness, McpServer, McpServers, ModelOptions, Openai, Script, ScriptedHarness, SecretKey, Settings,
+    ChatHarness, Endpoint, McpServer, McpServers, ModelOptions, Script, ScriptedHarness, SecretKey, Settings,
 };
 use super::shell::GuardedShell;
 
@@ -335,9 +335,11 @@ fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
     };
     let price = profile.prices.get(model).cloned();
     let endpoint =
-        Openai::new(&endpoint.base_url, key, model, options, price).map_err(|error| Unavailable {
-            what: error.to_string(),
-            remedy: "look at `base_url` and `key_env` of the endpoint".to_owned(),
+        Endpoint::new(endpoint.api, &endpoint.base_url, key, model, options, price).map_err(|error| {
+            Unavailable {
+                what: error.to_string(),
+                remedy: "look at `base_url` and `key_env` of the endpoint".to_owned(),
+            }
         })?;
     Ok(Arc::new(ChatHarness::new(endpoint, settings(place)?)))
 }

@@ -127,6 +127,9 @@ pub struct Failure {
     /// When a limit resets, if that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_at: Option<Timestamp>,
+    /// Whether the server said to try again, or not to; it knows more than the status tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub should_retry: Option<bool>,
     /// The first specific text that was seen, bounded.
     pub evidence: String,
     /// Whether content had already come when it failed.
@@ -147,6 +150,7 @@ impl Failure {
             status: None,
             retry_after: None,
             reset_at: None,
+            should_retry: None,
             evidence: evidence.into(),
             emitted_output: false,
             rule: format!("provost.{}", class.word()),

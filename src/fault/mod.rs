@@ -45,7 +45,7 @@ pub enum Origin {
     Acp,
     /// An OpenAI-compatible endpoint.
     OpenAi,
-    /// An Anthropic endpoint.
+    /// An endpoint that speaks Anthropic's messages.
     Anthropic,
     /// Any other command.
     Command,
@@ -121,6 +121,7 @@ pub fn classify(facts: &Facts<'_>) -> Failure {
         status,
         retry_after,
         reset_at: facts.reset_at,
+        should_retry: None,
         evidence: evidence(facts),
         emitted_output: facts.emitted_output,
         rule: rule.to_owned(),

@@ -30,10 +30,13 @@ const BACKOFF_CAP: Duration = Duration::from_secs(30);
 
 /// Decides after a failed attempt; `tries` is how many retries there have been, `seed` is the chance in the wait.
 ///
-/// A retry is made only where it can help and can harm nothing: the class goes away by itself, no content had come, a
-/// try is left, and the wait that the server asked for is one we are ready for.
+/// A retry is made only where it can help and can harm nothing: the class goes away by itself, or the server says so, no
+/// content had come, a try is left, and the wait that the server asked for is one we are ready for.
 pub fn decide(failure: &Failure, tries: u32, policy: &Policy, seed: u64) -> Decision {
     let tries_allowed = match failure.class {
+        // Whoever answered knows best whether it can help.
+        _ if failure.should_retry == Some(false) => 0,
+        _ if failure.should_retry == Some(true) => policy.same_model,
         // A silent start may be a queue somewhere; twice is a pattern.
         FaultClass::FirstEventTimeout => policy.same_model.min(1),
         class if retryable(class) => policy.same_model,

@@ -56,25 +56,37 @@ pub(super) fn status(words: &str) -> Option<u16> {
     })
 }
 
-/// A wait in seconds that is only said in words: `try again in 1.2s`, `retrying in ~2 weeks`.
+/// A wait in seconds that is only said in words: `try again in 1.2s`, `reset in 1m30s`, `retrying in ~2 weeks`.
 pub(super) fn wait(words: &str) -> Option<f64> {
     const BEFORE: [&str; 6] =
         ["try again in ", "retry in ", "retrying in ", "retry after ", "resets in ", "reset in "];
     BEFORE.iter().find_map(|before| {
         let rest = words[words.find(before)? + before.len()..].trim_start_matches('~');
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number: f64 = rest[..end].trim_end_matches('.').parse().ok()?;
-        let unit = rest[end..].trim_start();
-        let unit = &unit[..unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len())];
-        let seconds = match unit {
-            "ms" | "millisecond" | "milliseconds" => 0.001,
-            "" | "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
-            "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
-            "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
-            "d" | "day" | "days" => 86_400.0,
-            "w" | "week" | "weeks" => 604_800.0,
-            _ => return None,
-        };
-        Some(number * seconds).filter(|wait| wait.is_finite())
+        let (mut seconds, mut rest) = one_length(rest)?;
+        // `1m30s` and `2 days 3 hours` are one wait.
+        while let Some((more, after)) = one_length(rest.trim_start_matches(' ')) {
+            seconds += more;
+            rest = after;
+        }
+        Some(seconds).filter(|wait| wait.is_finite())
     })
+}
+
+/// A number with its unit, in seconds, and what follows them.
+fn one_length(text: &str) -> Option<(f64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..end].trim_end_matches('.').parse().ok()?;
+    let rest = text[end..].trim_start();
+    let (unit, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len()));
+    let seconds = match unit {
+        "ms" | "millisecond" | "milliseconds" => 0.001,
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86_400.0,
+        "w" | "week" | "weeks" => 604_800.0,
+        _ => return None,
+    };
+    // A number without a unit ends a wait: what follows it is another matter.
+    Some((number * seconds, if unit.is_empty() { "" } else { rest }))
 }

@@ -143,6 +143,14 @@ const fn opencode(id: &'static str, class: FaultClass, scope: FaultScope, tests:
     Rule { id, class, scope, origin: Some(Origin::Opencode), tests }
 }
 
+const fn anthropic(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
+    Rule { id, class, scope, origin: Some(Origin::Anthropic), tests }
+}
+
+const fn openai(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
+    Rule { id, class, scope, origin: Some(Origin::OpenAi), tests }
+}
+
 use FaultClass as C;
 use FaultScope as S;
 use Test::{
@@ -238,9 +246,18 @@ const RULES: &[Rule] = &[
         ])],
     ),
     // Words that refine a status.
+    anthropic("413.bytes", C::RequestInvalid, S::Request, &[Status(&[413])]),
+    openai(
+        "no-words.large",
+        C::ContextOverflow,
+        S::Request,
+        &[Status(&[400, 413]), Word(&["large_request_no_body"])],
+    ),
+    openai("413.tokens", C::ContextOverflow, S::Request, &[Status(&[413]), Says(&["token"])]),
     rule("text.context", C::ContextOverflow, S::Request, &[StatusNot(429), Says(CONTEXT)]),
     rule("402", C::QuotaExhausted, S::Account, &[Status(&[402])]),
     rule("text.quota", C::QuotaExhausted, S::Account, &[Says(QUOTA)]),
+    anthropic("429.rejected", C::QuotaExhausted, S::Account, &[Status(&[429]), Word(&["rejected"])]),
     claude("429.reset-known", C::QuotaExhausted, S::Account, &[Status(&[429]), ResetKnown]),
     rule("429.long-wait", C::QuotaExhausted, S::Account, &[Status(&[429]), WaitOver(300.0)]),
     rule(
@@ -263,6 +280,12 @@ const RULES: &[Rule] = &[
     rule("408-409", C::Transport, S::Provider, &[Status(&[408, 409, 425])]),
     rule("413", C::RequestInvalid, S::Request, &[Status(&[413])]),
     rule("429", C::RateLimited, S::Model, &[Status(&[429, 499])]),
+    openai(
+        "5xx.around-429",
+        C::RateLimited,
+        S::Model,
+        &[StatusIn(500, 599), Says(&["ratelimiterror", "rate_limit_exceeded", "status code 429"])],
+    ),
     rule("503-529", C::Overloaded, S::Model, &[Status(&[503, 529])]),
     rule("5xx", C::ServerError, S::Provider, &[StatusIn(500, 599)]),
     rule("4xx", C::RequestInvalid, S::Request, &[StatusIn(400, 499)]),

@@ -249,6 +249,15 @@ fn words_give_a_status_and_a_wait_that_the_wire_did_not() {
     assert_eq!(command("GET /favicon.ico: status code 404"), C::Unknown);
     assert_eq!(command("status code 503"), C::Overloaded);
     assert_eq!(classify(&said(0, "try again in 4:12")).retry_after, Some(4.0));
+    for (text, seconds) in [
+        ("try again in 1m30.5s.", 90.5),
+        ("resets in 2 days 3 hours, or so", 183_600.0),
+        ("retry after 20 3 times", 20.0),
+        ("try again in 6m0s", 360.0),
+        ("try again in 5 seconds. 3 days ago", 5.0),
+    ] {
+        assert_eq!(classify(&said(0, text)).retry_after, Some(seconds), "{text}");
+    }
     assert_eq!(classify(&Facts { retry_after: Some(f64::NAN), ..NONE }).retry_after, None);
 }
 
@@ -290,7 +299,11 @@ proptest! {
 fn a_retry_is_made_only_where_it_can_help() {
     let policy = Policy { same_model: 2, wait: Duration::from_mins(1) };
     let base = Failure::ours(C::RateLimited, "x");
-    let rows: [(&str, Failure, u32, bool); 11] = [
+    let told = |class, again| Failure { should_retry: Some(again), ..Failure::ours(class, "x") };
+    let rows: [(&str, Failure, u32, bool); 14] = [
+        ("told not to", told(C::Overloaded, false), 0, false),
+        ("told to", told(C::RequestInvalid, true), 0, true),
+        ("told to too often", told(C::RequestInvalid, true), 2, false),
         ("first", base.clone(), 0, true),
         ("last", base.clone(), 1, true),
         ("no tries left", base.clone(), 2, false),

@@ -184,24 +184,47 @@ impl Rules<'_> {
             );
             return;
         };
-        let spoken: &[(Api, &str)] = match profile.agent.harness.as_str() {
-            "chat" | "aider" => &[(Api::OpenAi, "openai")],
-            "claude" => &[(Api::Anthropic, "anthropic")],
-            "codex" => &[(Api::OpenAiResponses, "openai-responses")],
-            "gemini" => &[(Api::Gemini, "gemini")],
-            "opencode" | "opencode-server" => &[
-                (Api::OpenAi, "openai"),
-                (Api::OpenAiResponses, "openai-responses"),
-                (Api::Anthropic, "anthropic"),
-            ],
+        // Which protocols a harness speaks to an endpoint that the profile names.
+        let spoken: &[Api] = match profile.agent.harness.as_str() {
+            "aider" => &[Api::OpenAi],
+            "claude" => &[Api::Anthropic],
+            "codex" => &[Api::OpenAiResponses],
+            "gemini" => &[Api::Gemini],
+            "chat" | "opencode" | "opencode-server" => &[Api::OpenAi, Api::OpenAiResponses, Api::Anthropic],
             _ => return,
         };
-        if spoken.iter().all(|(api, _)| *api != endpoint.api) {
+        let api = endpoint.api;
+        if !spoken.contains(&api) {
             let title =
                 format!("the `{}` harness cannot speak to the endpoint `{name}`", profile.agent.harness);
-            let words: Vec<String> = spoken.iter().map(|(_, word)| format!("`api = \"{word}\"`")).collect();
+            let words: Vec<String> = spoken.iter().map(|api| format!("`api = \"{}\"`", api.word())).collect();
             let help = format!("it needs an endpoint with {}", words.join(" or "));
             self.refuse_at(&["endpoints", name, "api"], title, "another protocol", help);
+        }
+        if profile.agent.harness == "chat" {
+            self.chat_over(api);
+        }
+    }
+
+    /// Settings that the `chat` harness honours, but that one of its protocols has no field for.
+    fn chat_over(&mut self, api: Api) {
+        let model = &self.profile.model;
+        let hot = model.temperature.is_some_and(|value| value > 1.0 && value <= 2.0);
+        let rows = [
+            ("model.seed", model.seed.is_some(), Api::Anthropic),
+            ("model.seed", model.seed.is_some(), Api::OpenAiResponses),
+            ("model.reasoning_effort", model.reasoning_effort.is_some(), Api::Anthropic),
+        ];
+        for (key, used, over) in rows {
+            if used && over == api {
+                let title = format!("`{key}` cannot be honoured by the `chat` harness over `{}`", api.word());
+                let help = format!("remove it, or use an endpoint with `api = \"{}\"`", Api::OpenAi.word());
+                self.refuse(key, title, "would be dropped", help);
+            }
+        }
+        if api == Api::Anthropic && hot {
+            let title = "`model.temperature` is above what `anthropic` takes";
+            self.refuse("model.temperature", title, "not from 0 to 1", "write a number from 0 to 1");
         }
     }
 

@@ -67,16 +67,16 @@ pub struct Profile {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSettings {
-    /// Ceiling of one answer, tokens.
+    /// Ceiling of one answer, tokens; over `anthropic`, which takes no request without, 8192 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u32>,
-    /// 0 to 2.
+    /// 0 to 2; to 1 over `anthropic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// `minimal`, `low`, `medium`, `high`, as the provider knows them.
+    /// `minimal`, `low`, `medium`, `high`, as the provider knows them; refused over `anthropic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
-    /// Sent to providers that draw with it.
+    /// Sent to providers that draw with it; refused over `anthropic` and `openai-responses`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
 }
@@ -333,6 +333,18 @@ pub enum Api {
     Anthropic,
     /// Gemini's `generateContent`; for the `gemini` harness only.
     Gemini,
+}
+
+impl Api {
+    /// The word that a profile says.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::OpenAiResponses => "openai-responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+        }
+    }
 }
 
 /// `[supervise]`

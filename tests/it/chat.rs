@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use provost::backend::chat::{ChatHarness, ModelOptions, Openai, SecretKey, Settings};
+use provost::backend::chat::{ChatHarness, Endpoint, ModelOptions, SecretKey, Settings};
 use provost::backend::{Answer, Harness as _, Link, Replayed, Report, Request, SessionPlan, Stop};
 use provost::event::{
     AttemptNumber, Failure, FaultClass, NodeId, PromptPart, RoundNumber, SessionId, Usage, UsageSource,
 };
+use provost::profile::Api;
 use provost::profile::element::Price;
 use serde_json::{Value, json};
 
@@ -58,7 +59,8 @@ impl Stage {
         let key = Some(SecretKey::new(KEY));
         let model = "local/tiny/one";
         let endpoint =
-            Openai::new(&self.server.url(), key, model, self.options.clone(), Some(price)).unwrap();
+            Endpoint::new(Api::OpenAi, &self.server.url(), key, model, self.options.clone(), Some(price))
+                .unwrap();
         let harness = ChatHarness::new(endpoint, Settings::default());
         let (link, mut ear, switch) = Link::new();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -317,7 +319,8 @@ async fn nobody_there_is_a_transport_failure() {
     let dir = tempfile::tempdir().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint =
-        Openai::new(&format!("http://{free}/v1"), None, "m", ModelOptions::default(), None).unwrap();
+        Endpoint::new(Api::OpenAi, &format!("http://{free}/v1"), None, "m", ModelOptions::default(), None)
+            .unwrap();
     let (link, mut ear, _switch) = Link::new();
     tokio::spawn(async move {
         while let Some(message) = ear.recv().await {

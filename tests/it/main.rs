@@ -6,10 +6,14 @@
 mod architecture;
 mod captures;
 mod chat;
+mod chat_apis;
+mod chat_faults;
+mod chat_streams;
 mod generated;
 mod mcp;
 mod process;
 mod profile_errors;
+mod public_mocks;
 mod ready;
 mod real_claude;
 mod real_codex;

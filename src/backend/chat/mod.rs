@@ -1,7 +1,7 @@
 //! A model in a tool loop of our own, in this process.
 //!
-//! [`turn`] is the loop, the same for every model; [`openai`] asks an endpoint, [`script`] plays a file. The tools
-//! are in [`tools`]. The loop keeps the journal's promise: what is sent is on record before it is sent, what was paid
+//! [`turn`] is the loop, the same for every model; [`endpoint`] asks one over HTTP, in the words of one of the APIs in
+//! [`wire`]; [`script`] plays a file. The tools are in [`tools`]. The loop keeps the journal's promise: what is sent is on record before it is sent, what was paid
 //! is on record before a tool runs, and what is on record already is neither paid nor run again.
 
 use std::sync::Arc;
@@ -12,19 +12,24 @@ use crate::event::{Failure, FaultClass};
 use crate::file::Secrets;
 use crate::profile::Tool;
 
+mod conversation;
+mod endpoint;
 mod mcp;
-mod openai;
 mod script;
 mod sse;
+mod stream;
 mod tools;
 mod transcript;
 mod turn;
 mod wire;
 
+pub use conversation::{Call, Carry, Turn};
+pub use endpoint::{Endpoint, ModelOptions, SecretKey, SetupError};
 pub use mcp::{AddressError, McpServer, McpServers};
-pub use openai::{ModelOptions, Openai, SecretKey, SetupError};
 pub use script::{Script, ScriptError};
+pub use stream::{Heard, Stream, StreamError};
 pub use tools::{NoShell, Running, Shell, ShellCall, ShellOutput};
+pub use wire::ProviderError;
 
 use turn::{Doubt, TurnLoop};
 
@@ -69,16 +74,16 @@ impl Default for Settings {
     }
 }
 
-/// `chat`: an OpenAI-compatible endpoint.
+/// `chat`: an endpoint that speaks chat completions, responses or messages.
 #[derive(Debug)]
 pub struct ChatHarness {
-    endpoint: Arc<Openai>,
+    endpoint: Arc<Endpoint>,
     settings: Settings,
 }
 
 impl ChatHarness {
     /// Drives the model behind `endpoint`.
-    pub fn new(endpoint: Openai, settings: Settings) -> Self {
+    pub fn new(endpoint: Endpoint, settings: Settings) -> Self {
         Self { endpoint: Arc::new(endpoint), settings }
     }
 }
@@ -94,7 +99,7 @@ impl Harness for ChatHarness {
         }
         let turns = TurnLoop {
             target: self.endpoint.target(),
-            model: openai::Conversing::new(Arc::clone(&self.endpoint)),
+            model: endpoint::Conversing::new(Arc::clone(&self.endpoint)),
             doubt: Doubt::TellModel,
             settings: self.settings.clone(),
         };

@@ -12,7 +12,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::turn::{Asking, Call, Conversation, Model, Turn, Voice};
+use super::conversation::{Call, Conversation, Turn};
+use super::turn::{Asking, Model, Voice};
+use super::wire::{self, Wire};
 use crate::event::{AttemptNumber, Failure, RoundNumber, Usage, UsageSource};
 use crate::fault::{self, Facts, Origin};
 
@@ -371,11 +373,15 @@ impl Playing {
             (usage, UsageSource::Script)
         });
         let stop_reason = Some(step.stop_reason.unwrap_or_else(|| reason.to_owned()));
-        Ok(Turn { text: step.text, tool_calls, stop_reason, usage })
+        Ok(Turn { text: step.text, tool_calls, stop_reason, carry: None, usage })
     }
 }
 
 impl Model for Playing {
+    fn wire(&self) -> &'static dyn Wire {
+        &wire::Completions
+    }
+
     fn turn<'a>(&'a mut self, conversation: &'a Conversation, voice: &'a mut Voice) -> Asking<'a> {
         Box::pin(self.play(conversation, voice))
     }

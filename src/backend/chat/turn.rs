@@ -4,96 +4,18 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Settings;
+use super::conversation::{Call, Conversation, Message, Turn};
 use super::tools::{ToolAnswer, Toolbox, about};
 use super::transcript::Transcript;
+use super::wire::Wire;
 use crate::backend::{Answer, Gone, Link, Replayed, Report, Request};
-use crate::event::{
-    AttemptAccepted, Failure, FaultClass, PromptPart, ToolCalled, ToolId, TurnNumber, Usage, UsageSource,
-};
+use crate::event::{AttemptAccepted, Failure, FaultClass, PromptPart, ToolCalled, ToolId, TurnNumber};
 
 #[cfg(test)]
 mod tests;
-
-/// What a model is asked: the messages so far, and the tools, as the wire has them.
-#[derive(Debug)]
-pub(super) struct Conversation {
-    /// Messages, oldest first.
-    pub(super) messages: Vec<Value>,
-    /// Tools.
-    pub(super) tools: Value,
-    /// The turn that is asked for.
-    pub(super) turn: TurnNumber,
-}
-
-/// A call of a tool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Call {
-    /// Its id; unique in the turn.
-    pub(super) id: String,
-    /// The tool.
-    pub(super) name: String,
-    /// JSON, if the model got it right.
-    pub(super) arguments: String,
-}
-
-/// A model's whole turn. This is also what is recorded, so that a resume need not ask again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Turn {
-    /// What it says.
-    #[serde(default)]
-    pub(super) text: String,
-    /// What it wants to have done.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) tool_calls: Vec<Call>,
-    /// Why it stopped, in the provider's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) stop_reason: Option<String>,
-    /// What it consumed. On record elsewhere.
-    #[serde(skip)]
-    pub(super) usage: Option<(Usage, UsageSource)>,
-}
-
-impl Turn {
-    /// The message as the next request repeats it.
-    fn message(&self) -> Value {
-        let content = if self.text.is_empty() && !self.tool_calls.is_empty() {
-            Value::Null
-        } else {
-            Value::from(self.text.as_str())
-        };
-        let mut message = json!({ "role": "assistant", "content": content });
-        if !self.tool_calls.is_empty() {
-            message["tool_calls"] = self
-                .tool_calls
-                .iter()
-                .map(|call| {
-                    json!({
-                        "id": call.id,
-                        "type": "function",
-                        "function": { "name": call.name, "arguments": call.arguments },
-                    })
-                })
-                .collect();
-        }
-        message
-    }
-
-    /// Ids are ours to repair: a call without one, or two with the same, could not be answered.
-    fn name_calls(&mut self, turn: TurnNumber) {
-        for index in 0..self.tool_calls.len() {
-            let (before, rest) = self.tool_calls.split_at_mut(index);
-            if let Some(call) = rest.first_mut()
-                && (call.id.is_empty() || before.iter().any(|other| other.id == call.id))
-            {
-                call.id = format!("call_{turn}_{index}");
-            }
-        }
-    }
-}
 
 /// How a model speaks while it is asked.
 #[derive(Debug)]
@@ -142,6 +64,9 @@ pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Result<Turn, Failure>> 
 
 /// Something that can be asked for a turn. Dropping the future takes the question back.
 pub(super) trait Model: Send {
+    /// How the conversation is written down: what is on record is what is sent.
+    fn wire(&self) -> &'static dyn Wire;
+
     /// Asks.
     fn turn<'a>(&'a mut self, conversation: &'a Conversation, voice: &'a mut Voice) -> Asking<'a>;
 }
@@ -213,12 +138,12 @@ struct Running<M> {
 
 impl<M: Model> Running<M> {
     async fn turns(&mut self, request: &Request) -> Result<Answer, Failure> {
-        let mut conversation =
-            Conversation { messages: Vec::new(), tools: self.tools.schema(), turn: TurnNumber(0) };
-        if let Some(system) = &request.system {
-            conversation.messages.push(json!({ "role": "system", "content": system }));
-        }
-        conversation.messages.push(json!({ "role": "user", "content": request.user }));
+        let mut conversation = Conversation {
+            system: request.system.clone(),
+            messages: vec![Message::User(request.user.clone())],
+            tools: self.tools.specs(),
+            turn: TurnNumber(0),
+        };
         loop {
             conversation.turn = conversation.turn.next();
             if conversation.turn.0 > u64::from(self.attempt.settings.max_turns) {
@@ -230,17 +155,13 @@ impl<M: Model> Running<M> {
                 None => self.ask(request, &conversation).await?,
             };
             check(&turn)?;
-            if turn.tool_calls.is_empty() {
+            if turn.tool_calls.is_empty() && !paused(&turn) {
                 return answer(turn);
             }
-            conversation.messages.push(turn.message());
-            for call in &turn.tool_calls {
-                let answer = self.call(call).await?;
-                conversation.messages.push(json!({
-                    "role": "tool",
-                    "tool_call_id": call.id,
-                    "content": answer.text,
-                }));
+            conversation.messages.push(Message::Assistant(turn.clone()));
+            for call in turn.tool_calls {
+                let ToolAnswer { ok, text } = self.call(&call).await?;
+                conversation.messages.push(Message::ToolResult { call: call.id, ok, text });
             }
         }
     }
@@ -266,13 +187,14 @@ impl<M: Model> Running<M> {
             if let Some(system) = &request.system {
                 self.prompt(PromptPart::System, system.clone()).await?;
             }
-            if conversation.tools.as_array().is_some_and(|tools| !tools.is_empty()) {
-                self.prompt(PromptPart::Tools, conversation.tools.to_string()).await?;
+            if !conversation.tools.is_empty() {
+                let tools = Value::from(self.attempt.model.wire().tools(conversation));
+                self.prompt(PromptPart::Tools, tools.to_string()).await?;
             }
             self.prompt(PromptPart::User, request.user.clone()).await?;
         } else {
-            let messages = Value::from(conversation.messages.clone()).to_string();
-            self.prompt(PromptPart::Conversation, messages).await?;
+            let messages = Value::from(self.attempt.model.wire().messages(conversation));
+            self.prompt(PromptPart::Conversation, messages.to_string()).await?;
         }
         self.voice.transcript = self.transcript.bytes();
         let mut stop = self.link.clone();
@@ -363,11 +285,13 @@ impl<M: Model> Running<M> {
     }
 }
 
-/// What a turn's stop reason means, tool calls or not: calls of a cut turn are cut as well.
+/// What a turn's stop reason means, tool calls or not: calls of a cut turn are cut as well. The words of all wires are
+/// here, since a recorded turn keeps the word and not the wire.
 fn check(turn: &Turn) -> Result<(), Failure> {
     let class = match turn.stop_reason.as_deref() {
-        Some("length" | "max_tokens") => FaultClass::OutputLimit,
+        Some("length" | "max_tokens" | "max_output_tokens") => FaultClass::OutputLimit,
         Some("content_filter" | "refusal") => FaultClass::ContentPolicy,
+        Some("model_context_window_exceeded") => FaultClass::ContextOverflow,
         None => FaultClass::Transport,
         Some(_) => return Ok(()),
     };
@@ -376,16 +300,24 @@ fn check(turn: &Turn) -> Result<(), Failure> {
     Err(Failure { emitted_output: !turn.text.is_empty() || !turn.tool_calls.is_empty(), ..failure })
 }
 
+/// Whether the provider paused a long turn: it goes on when it gets back what it said.
+fn paused(turn: &Turn) -> bool {
+    turn.stop_reason.as_deref() == Some("pause_turn")
+        && (turn.carry.is_some() || !turn.text.trim().is_empty())
+}
+
 /// The end of an attempt: an explicit success with something in it, or a failure.
 fn answer(turn: Turn) -> Result<Answer, Failure> {
     let emitted_output = !turn.text.is_empty();
     let failed = |class, text| Err(Failure { emitted_output, ..Failure::ours(class, text) });
     match turn.stop_reason.as_deref().unwrap_or_default() {
-        "stop" | "end_turn" if turn.text.trim().is_empty() => {
+        "stop" | "end_turn" | "stop_sequence" | "completed" if turn.text.trim().is_empty() => {
             failed(FaultClass::NoPayload, "the model ended its turn without a text".to_owned())
         }
-        "stop" | "end_turn" => Ok(Answer { text: turn.text, stop_reason: turn.stop_reason }),
-        "tool_calls" | "function_call" => {
+        "stop" | "end_turn" | "stop_sequence" | "completed" => {
+            Ok(Answer { text: turn.text, stop_reason: turn.stop_reason })
+        }
+        "tool_calls" | "function_call" | "tool_use" => {
             failed(FaultClass::NoPayload, "the model stopped for tool calls and made none".to_owned())
         }
         other => failed(FaultClass::Unknown, format!("the model stopped with `{other}`")),

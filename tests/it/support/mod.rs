@@ -1,6 +1,8 @@
 //! What several tests stand on.
 
 pub(crate) mod anthropic;
+pub(crate) mod attempt;
+pub(crate) mod chat_api;
 pub(crate) mod completions;
 pub(crate) mod http;
 pub(crate) mod model;

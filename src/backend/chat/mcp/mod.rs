@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
+use super::conversation::ToolSpec;
 use super::tools::{OUTPUT_LIMIT, ToolAnswer, bounded};
 use crate::backend::{Link, Request};
 use crate::event::{Failure, FaultClass, FaultScope};
@@ -119,27 +120,18 @@ struct Offered {
     tool: String,
 }
 
-/// A tool as the model is told of it.
-#[derive(Clone, Debug)]
-pub(super) struct Offer {
-    pub(super) name: String,
-    pub(super) description: String,
-    /// The JSON schema of its arguments, of an object.
-    pub(super) parameters: Value,
-}
-
 /// The tools of all servers of one attempt.
 #[derive(Debug, Default)]
 pub(super) struct McpTools {
     connections: Vec<Connection>,
     offered: BTreeMap<String, Offered>,
-    offers: Vec<Offer>,
+    offers: Vec<ToolSpec>,
     call: Duration,
 }
 
 impl McpTools {
     /// The tools in the order of the servers and of their lists.
-    pub(super) fn offers(&self) -> &[Offer] {
+    pub(super) fn offers(&self) -> &[ToolSpec] {
         &self.offers
     }
 
@@ -183,7 +175,7 @@ impl McpTools {
                         ));
                     }
                     Entry::Vacant(free) => {
-                        self.offers.push(Offer {
+                        self.offers.push(ToolSpec {
                             name: free.key().clone(),
                             description: bounded(&description, DESCRIPTION_LIMIT),
                             parameters,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::conversation::ToolSpec;
 use super::mcp::McpTools;
 use crate::backend::Link;
 use crate::profile::Tool;
@@ -82,11 +83,9 @@ impl Toolbox {
         self.mcp.close(link).await;
     }
 
-    /// The tools as the wire describes them.
-    pub(super) fn schema(&self) -> Value {
-        let own = self.tools.iter().map(|tool| describe(*tool));
-        let theirs = self.mcp.offers().iter();
-        own.chain(theirs.map(|offer| function(&offer.name, &offer.description, &offer.parameters))).collect()
+    /// The tools as a model is told of them.
+    pub(super) fn specs(&self) -> Vec<ToolSpec> {
+        self.tools.iter().map(|tool| describe(*tool)).chain(self.mcp.offers().iter().cloned()).collect()
     }
 
     /// Runs one call. `again` says that the same call may have run before an interruption.
@@ -175,7 +174,7 @@ fn word(tool: Tool) -> &'static str {
     }
 }
 
-fn describe(tool: Tool) -> Value {
+fn describe(tool: Tool) -> ToolSpec {
     let description = match tool {
         Tool::Read => "Reads a text file of the workspace, or a range of its lines.",
         Tool::Write => "Writes a whole file of the workspace; parent directories are created.",
@@ -183,15 +182,11 @@ fn describe(tool: Tool) -> Value {
         Tool::List => "Lists a directory of the workspace; directories end in `/`, links in `@`.",
         Tool::Shell => "Runs a command with `sh -c` in the workspace and returns its output.",
     };
-    function(word(tool), description, &parameters(tool))
-}
-
-/// A tool as the wire describes it.
-fn function(name: &str, description: &str, parameters: &Value) -> Value {
-    json!({
-        "type": "function",
-        "function": { "name": name, "description": description, "parameters": parameters },
-    })
+    ToolSpec {
+        name: word(tool).to_owned(),
+        description: description.to_owned(),
+        parameters: parameters(tool),
+    }
 }
 
 fn parameters(tool: Tool) -> Value {
