@@ -10,6 +10,8 @@ pub enum UsageSource {
     Provider,
     /// Tokens were reported; dollars were computed from `[prices]` of the profile.
     Priced,
+    /// The agent CLI's own count, estimated or rounded; dollars, if any, are from a price list of its own.
+    Estimated,
     /// A script of the `scripted` harness said so.
     Script,
 }

@@ -115,4 +115,8 @@ pub(super) const TRANSPORT: &[&str] = &[
     "certificate",
     "error sending request",
     "broken pipe",
+    "fetch failed",
+    "peer closed connection",
+    "incomplete json segment",
+    "unterminated string",
 ];

@@ -7,7 +7,7 @@ use crate::event::{Failure, Sha256};
 use crate::profile::{Agent, Profile, PromptVia, Protocol};
 
 use super::invoke::{Call, Invocation, target};
-use super::{ClaudeDialect, Dialect, TextDialect};
+use super::{ClaudeDialect, Dialect, GeminiDialect, TextDialect};
 
 /// Any command, with the protocol that the profile names.
 #[derive(Clone, Debug)]
@@ -58,11 +58,11 @@ impl Invocation for AnyCommand {
     fn dialect(&self, _request: &Request) -> Box<dyn Dialect> {
         match self.agent.protocol {
             Some(Protocol::ClaudeStreamJson) => Box::new(ClaudeDialect::default()),
+            Some(Protocol::GeminiStreamJson) => Box::new(GeminiDialect::default()),
             // The other protocols come with their harnesses.
-            Some(
-                Protocol::Text | Protocol::CodexJson | Protocol::OpencodeJson | Protocol::GeminiStreamJson,
-            )
-            | None => Box::new(TextDialect::default()),
+            Some(Protocol::Text | Protocol::CodexJson | Protocol::OpencodeJson) | None => {
+                Box::new(TextDialect::default())
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::backend::Request;
 use crate::event::Failure;
 use crate::profile::Profile;
 
-use super::{AnyCommand, Claude, Dialect};
+use super::{Aider, AnyCommand, Claude, Dialect, Gemini};
 
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -66,6 +66,15 @@ pub trait Invocation: Send + Sync {
     /// A failure of this machine, where a file that the agent needs cannot be written.
     fn call(&self, request: &Request) -> Result<Call, Failure>;
 
+    /// As [`Invocation::call`], for an agent CLI whose files depend on what else reaches it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn call_in(&self, request: &Request, _environment: &[(OsString, OsString)]) -> Result<Call, Failure> {
+        self.call(request)
+    }
+
     /// A parser for one attempt.
     fn dialect(&self, request: &Request) -> Box<dyn Dialect>;
 
@@ -84,8 +93,10 @@ pub trait Invocation: Send + Sync {
 /// The agent CLI of a profile; `None` for a harness that is none.
 pub fn invocation(profile: &Profile) -> Option<Box<dyn Invocation>> {
     Some(match profile.agent.harness.as_str() {
+        "aider" => Box::new(Aider::new(profile)),
         "claude" => Box::new(Claude::new(profile)),
         "command" => Box::new(AnyCommand::new(profile)),
+        "gemini" => Box::new(Gemini::new(profile)),
         _ => return None,
     })
 }

@@ -8,10 +8,13 @@ use provost::backend::agent::{Dialect, ExitFacts, LineSplitter, Signal};
 use provost::backend::{Answer, Report};
 use provost::event::{Failure, FaultClass, Usage, UsageSource};
 
+mod aider;
 mod claude;
+mod gemini;
+mod qwen;
 
 /// The agents whose captures are replayed; each file here adds its own.
-const AGENTS: &[&Agent] = &[&claude::AGENT];
+const AGENTS: &[&Agent] = &[&aider::AGENT, &claude::AGENT, &gemini::AGENT, &qwen::AGENT];
 
 /// One folder of captures.
 pub(crate) struct Agent {
