@@ -175,7 +175,8 @@ const RULES: &[Rule] = &[
     rule("terminal.refusal", C::ContentPolicy, S::Request, &[Terminal(&["refusal"])]),
     // What a machine calls it.
     gemini("gemini.quota", C::QuotaExhausted, S::Model, &[Word(&["terminalquotaerror"])]),
-    gemini("gemini.rate", C::RateLimited, S::Model, &[Word(&["retryablequotaerror"])]),
+    // It calls a server that is overloaded a quota as well.
+    gemini("gemini.rate", C::RateLimited, S::Model, &[Status(&[429]), Word(&["retryablequotaerror"])]),
     gemini(
         "gemini.validation",
         C::Forbidden,
