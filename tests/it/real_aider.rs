@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::http::{Recorded, Response, Server, Step};
 use crate::support::run::{Ran, Stage, needed};
+use crate::support::sandbox::lives;
 
 const KEY: &str = "dummy-key-of-no-account-77b2";
 const SYSTEM: &str = "You are watched by Provost: «weigh each word».";
@@ -54,9 +55,7 @@ output = 10.0
 /// A completion in the form that the request asks for.
 fn answer(request: &Recorded, text: &str) -> Response {
     let body = request.json();
-    let whole = |object: &str, choice: Value| {
-        json!({"id": "c1", "object": object, "created": 1, "model": body["model"], "choices": [choice]})
-    };
+    let whole = |object: &str, choice: Value| json!({"id": "c1", "object": object, "created": 1, "model": body["model"], "choices": [choice]});
     if body["stream"] != true {
         let message = json!({"role": "assistant", "content": text});
         let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
@@ -89,10 +88,8 @@ fn model() -> Server {
         if !request.line.starts_with("POST /v1/chat/completions") {
             return Some(Response::json(404, "{}"));
         }
-        let (lead, word) = match request.body.contains(COMPLAINT) {
-            true => ("Then this one.", "right"),
-            false => ("A first word.", "wrong"),
-        };
+        let told = request.body.contains(COMPLAINT);
+        let (lead, word) = if told { ("Then this one.", "right") } else { ("A first word.", "wrong") };
         Some(answer(request, &format!("{lead}\n\nanswer.txt\n```\n{word}\n```\n")))
     })
 }
@@ -169,10 +166,9 @@ fn real_aider_resumes_the_session_where_the_profile_says_continue() {
 #[cfg_attr(not(real_aider), ignore = "needs aider; .ci/install-real installs it")]
 fn real_aider_commits_in_a_repository_as_its_user_expects() {
     let server = Server::answering(|_, request| {
-        let text = match request.json()["stream"] == true {
-            true => "A word.\n\nanswer.txt\n```\nright\n```\n",
-            false => "feat: say the right word",
-        };
+        let commits = request.json()["stream"] != true;
+        let edit = "A word.\n\nanswer.txt\n```\nright\n```\n";
+        let text = if commits { "feat: say the right word" } else { edit };
         Some(answer(request, text))
     });
     let place = tempfile::tempdir().unwrap();
@@ -223,11 +219,13 @@ fn real_aider_is_not_left_to_ask_again_for_a_quota_that_is_used_up() {
 #[cfg_attr(not(real_aider), ignore = "needs aider; .ci/install-real installs it")]
 fn real_aider_at_a_silent_server_is_ended_by_our_clock() {
     let server = Server::answering(|_, _| Some(Response::steps(vec![Step::Hang])));
-    let more = "[round]\nfirst_event = \"12s\"\ngrace = \"2s\"\n[retry]\nsame_model = 0\n";
+    let more = "[round]\nfirst_event = \"30s\"\ngrace = \"2s\"\n[retry]\nsame_model = 0\n";
     let ran = stage(&server, more).run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--set", "budget.rounds=1"]);
     let story = ran.story();
     assert_eq!(classes(&ran), ["first_event_timeout"], "{story}");
-    assert!(ran.took < Duration::from_secs(60), "{:?}: {story}", ran.took);
+    assert!(ran.took < Duration::from_secs(100), "{:?}: {story}", ran.took);
     assert!(server.hung_up(), "{story}");
     assert_eq!(ran.of("agent.exited").len(), 1, "{story}");
+    let pid = ran.of("agent.spawned")[0]["pid"].as_u64().unwrap();
+    assert!(!lives(u32::try_from(pid).unwrap()), "{story}");
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::gemini::{self, Turn, USAGE};
 use crate::support::http::{Recorded, Response, Server, Step};
 use crate::support::run::{Ran, Stage, needed};
+use crate::support::sandbox::lives;
 
 const KEY: &str = "dummy-key-of-no-account-5e07";
 const SYSTEM: &str = "You are watched by Provost: «weigh each word».";
@@ -196,12 +197,23 @@ fn real_gemini_resumes_the_session_where_the_profile_says_continue() {
 
 #[test]
 #[cfg_attr(not(real_gemini), ignore = "needs Gemini CLI; .ci/install-real installs it")]
-fn real_gemini_that_may_only_read_is_offered_no_shell() {
-    let server = Server::answering(|_, request| Some(gemini::answer(request, &Turn::Say("Four."))));
-    let stage = stage(&server, "permissions = \"read-only\"\nprompt_via = \"argv\"", "");
-    std::fs::write(stage.path("work/answer.txt"), "right\n").unwrap();
+fn real_gemini_that_may_only_read_is_offered_no_shell_and_writes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("other.txt").to_str().unwrap().to_owned();
+    let server = Server::answering(move |_, request| {
+        let turn = match gemini::returned(request) {
+            Some(_) => Turn::Say("It was refused."),
+            None => Turn::Call("I try.", "write_file", json!({"file_path": file, "content": "no"})),
+        };
+        Some(gemini::answer(request, &turn))
+    });
+    let workspace = format!("[workspace]\ndir = \"{}\"\n", place.path().display());
+    let stage = stage(&server, "permissions = \"read-only\"\nprompt_via = \"argv\"", &workspace);
+    std::fs::write(place.path().join("answer.txt"), "right\n").unwrap();
     let ran = stage.run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--"]);
     assert_eq!(ran.output.status.code(), Some(0), "{}", ran.story());
+    assert!(!place.path().join("other.txt").exists(), "{}", ran.story());
+    assert_eq!(ran.of("tool.returned")[0]["ok"], false, "{}", ran.story());
     let asked = server.requests();
     assert!(asked.iter().any(gemini::asks), "{}", ran.story());
     assert!(asked.iter().all(|request| !gemini::offers(request, "run_shell_command")), "{}", ran.story());
@@ -248,13 +260,31 @@ fn real_gemini_leaves_the_waiting_to_us() {
     assert_eq!(ran.of("agent.spawned").len(), 2, "{}", ran.story());
 }
 
+/// M18: its own retry would print the text of the cut stream before that of the whole one.
+#[test]
+#[cfg_attr(not(real_gemini), ignore = "needs Gemini CLI; .ci/install-real installs it")]
+fn real_gemini_whose_stream_is_cut_has_failed_and_what_it_said_is_no_answer() {
+    let server = Server::answering(|index, request| {
+        let cut =
+            json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "Fo"}]}, "index": 0}]});
+        let cut = Response::steps(vec![Step::Send(format!("data: {cut}\n\n"))]);
+        Some(if index == 0 { cut } else { gemini::answer(request, &Turn::Say("Four.")) })
+    });
+    let stage = stage(&server, "", "");
+    std::fs::write(stage.path("work/answer.txt"), "wrong\n").unwrap();
+    let ran = stage.run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--set", "budget.rounds=2", "--"]);
+    let story = ran.story();
+    assert_eq!(classes(&ran), ["transport"], "{story}");
+    assert_eq!(ran.of("attempt.failed")[0]["emitted_output"], true, "{story}");
+    assert_eq!(server.requests().len(), 2, "{story}");
+    assert_eq!(ran.ended()["output"], "Four.", "{story}");
+}
+
 #[test]
 #[cfg_attr(not(real_gemini), ignore = "needs Gemini CLI; .ci/install-real installs it")]
 fn real_gemini_with_a_bad_key_ends_fast_as_unavailable() {
     let details = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]);
-    for (status, word, details) in
-        [(400, "INVALID_ARGUMENT", details), (401, "UNAUTHENTICATED", json!([]))]
-    {
+    for (status, word, details) in [(400, "INVALID_ARGUMENT", details), (401, "UNAUTHENTICATED", json!([]))] {
         let words = "API key not valid. Please pass a valid API key.";
         let server = Server::answering(move |_, _| Some(gemini::refusal(status, word, words, &details)));
         let ran = stage(&server, "", "").run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--"]);
@@ -271,13 +301,16 @@ fn real_gemini_with_a_bad_key_ends_fast_as_unavailable() {
 fn real_gemini_at_a_silent_server_is_ended_by_our_clock() {
     let server = Server::answering(|_, _| Some(Response::steps(vec![Step::Hang])));
     let more = "[round]\nfirst_event = \"6s\"\ngrace = \"2s\"\n[retry]\nsame_model = 0\n";
-    let ran = stage(&server, "", more).run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--set", "budget.rounds=1", "--"]);
+    let ran =
+        stage(&server, "", more).run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--set", "budget.rounds=1", "--"]);
     let story = ran.story();
     assert_eq!(classes(&ran), ["first_event_timeout"], "{story}");
-    assert!(ran.took < Duration::from_secs(60), "{:?}: {story}", ran.took);
+    assert!(ran.took < Duration::from_mins(1), "{:?}: {story}", ran.took);
     // Its connection goes with it.
     assert!(server.hung_up(), "{story}");
     assert_eq!(ran.of("agent.exited").len(), 1, "{story}");
+    let pid = ran.of("agent.spawned")[0]["pid"].as_u64().unwrap();
+    assert!(!lives(u32::try_from(pid).unwrap()), "{story}");
 }
 
 /// An MCP server with one tool, `lookup`, behind a token.
@@ -316,7 +349,8 @@ fn real_gemini_uses_the_tools_of_an_mcp_server_and_keeps_its_token_off_the_recor
         };
         Some(gemini::answer(request, &turn))
     });
-    let more = format!("[agent.mcp.docs]\nurl = \"{}/mcp\"\nkey_env = \"PROVOST_TEST_TOKEN\"\n", server.url());
+    let more =
+        format!("[agent.mcp.docs]\nurl = \"{}/mcp\"\nkey_env = \"PROVOST_TEST_TOKEN\"\n", server.url());
     let stage = stage(&server, "permissions = \"bypass\"", &more);
     std::fs::write(stage.path("work/answer.txt"), "right\n").unwrap();
     let ran = stage.run(TASK, &[("PROVOST_TEST_KEY", KEY), ("PROVOST_TEST_TOKEN", TOKEN)], &["--"]);
@@ -328,7 +362,9 @@ fn real_gemini_uses_the_tools_of_an_mcp_server_and_keeps_its_token_off_the_recor
     let (asked, others): (Vec<_>, Vec<_>) =
         requests.iter().partition(|request| gemini::path(request) == "/v1/mcp");
     let bearer = format!("Bearer {TOKEN}");
-    assert!(!asked.is_empty() && asked.iter().all(|request| request.header("authorization") == Some(&bearer)));
+    assert!(
+        !asked.is_empty() && asked.iter().all(|request| request.header("authorization") == Some(&bearer))
+    );
     assert!(others.iter().any(|request| gemini::offers(request, "mcp_docs_lookup")), "{story}");
     assert!(!ran.holds(KEY) && !ran.holds(TOKEN), "a key is on record");
 }

@@ -237,16 +237,15 @@ impl Dialect for AiderDialect {
         let text = String::from_utf8_lossy(line);
         let line = text.trim_end_matches('\r');
         match self.part {
-            Part::Before => match line.strip_prefix("Aider v") {
-                Some(version) => {
+            Part::Before => {
+                if let Some(version) = line.strip_prefix("Aider v") {
                     self.version = Some(version.trim().to_owned());
                     self.part = Part::Banner;
-                }
-                None => {
+                } else {
                     self.before.push(line);
                     self.before.push("\n");
                 }
-            },
+            }
             Part::Banner => self.banner(line, out),
             Part::Answer => self.spoken(line, out),
             Part::After => self.after(line, out),

@@ -113,12 +113,14 @@ impl GeminiDialect {
         // Who watches sees the text before the message that it belongs to ends.
         self.flush(out);
         self.turns = self.turns.next();
-        self.last_text = turn.text.take();
+        let text = turn.text.take();
+        // What comes with a tool call announces it; the last word comes without one.
+        self.last_text = if turn.tool_calls == 0 { text.clone() } else { String::new() };
         self.partial.clear();
         out.push(Signal::Report(Report::Turn {
             turn: self.turns,
             message: None,
-            text: self.last_text.clone(),
+            text,
             tool_calls: turn.tool_calls,
             // The figures come at the end, for the run as a whole.
             usage: None,

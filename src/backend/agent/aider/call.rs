@@ -60,7 +60,7 @@ impl Invocation for Aider {
     }
 
     fn versions(&self) -> Option<Versions> {
-        Some(Versions { arguments: &["--version"], tested: "0.86.2", oldest: "0.80.0" })
+        Some(Versions { arguments: &["--version"], tested: "0.86.2", oldest: "0.86.0" })
     }
 
     fn inherits(&self) -> &'static [&'static str] {

@@ -36,7 +36,8 @@ impl Gemini {
     /// What must hold whatever the user's settings say.
     fn settings(&self) -> Value {
         let mut settings = json!({
-            // One retry loop that a person can see: ours. Its own waits up to four minutes without a word.
+            // One retry loop that a person can see: ours. Its own waits up to four minutes without a word, and prints
+            // what a stream that was cut had said once more, without a mark.
             "general": { "maxAttempts": 1, "enableAutoUpdate": false, "enableAutoUpdateNotification": false },
             "telemetry": { "enabled": false },
             "privacy": { "usageStatisticsEnabled": false },
@@ -84,7 +85,7 @@ impl Invocation for Gemini {
     }
 
     fn versions(&self) -> Option<Versions> {
-        Some(Versions { arguments: &["--version"], tested: "0.61.0", oldest: "0.60.0" })
+        Some(Versions { arguments: &["--version"], tested: "0.61.0", oldest: "0.61.0" })
     }
 
     fn inherits(&self) -> &'static [&'static str] {
