@@ -7,6 +7,7 @@ mod architecture;
 mod captures;
 mod chat;
 mod generated;
+mod harness_files;
 mod process;
 mod profile_errors;
 mod real_aider;
