@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use provost::backend::agent::{Call, Environment, invocation};
+use provost::backend::agent::{Call, Environment, ExitFacts, invocation};
 use provost::backend::{Request, SessionPlan};
 use provost::event::{AttemptNumber, Failure, FaultClass, NodeId, RoundNumber, SessionId, Sha256};
 use provost::profile::{Source, load};
@@ -210,4 +210,24 @@ fn neither_forks_a_conversation() {
         let request = Request { session: fork, ..place.request(None, "do it") };
         assert!(place.call(profile, &request).unwrap_err().evidence.contains("lineage.fork"));
     }
+}
+
+#[test]
+fn any_command_may_speak_the_protocol_of_gemini() {
+    let place = Place::new();
+    let profile =
+        "[agent]\nharness = \"command\"\ncommand = [\"my-agent\"]\nprotocol = \"gemini-stream-json\"\n";
+    place.write("provost.toml", &format!("schema = 1\nname = \"calls\"\n{profile}"));
+    let loaded = load(Source { path: Path::new("provost.toml"), sets: &[], cwd: place.dir.path() }).unwrap();
+    let mut dialect = invocation(&loaded.profile).unwrap().dialect(&place.request(None, "do it"));
+    let lines = [
+        r#"{"type":"message","role":"assistant","content":"Fo","delta":true}"#,
+        r#"{"type":"message","role":"assistant","content":"ur.","delta":true}"#,
+        r#"{"type":"result","status":"success","stats":{}}"#,
+    ];
+    for line in lines {
+        dialect.line(line.as_bytes(), &mut Vec::new());
+    }
+    let exit = ExitFacts { code: Some(0), signal: None };
+    assert_eq!(dialect.finish(exit, "").unwrap().text, "Four.");
 }

@@ -28,6 +28,8 @@ model = "google/gemini-2.5-flash"
 endpoint = "here"
 command = ["{program}"]
 {agent}
+# On a failure it writes the whole conversation there, for everybody to read.
+env = {{ TMPDIR = "{{home}}" }}
 [endpoints.here]
 api = "gemini"
 base_url = "{url}"

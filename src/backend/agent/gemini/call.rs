@@ -1,4 +1,8 @@
 //! How Gemini CLI is called: `gemini -o stream-json`, with the prompt on its standard input.
+//!
+//! On a failure of the API it writes the whole conversation into a file of its own in `TMPDIR`, readable by everybody;
+//! nothing turns that off. Who shares a machine sets `TMPDIR` in `agent.env`; it is not set here, since the commands
+//! that the agent runs get it as well.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
