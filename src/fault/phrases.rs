@@ -115,8 +115,9 @@ pub(super) const TRANSPORT: &[&str] = &[
     "certificate",
     "error sending request",
     "broken pipe",
-    "fetch failed",
+    "typeerror: fetch failed",
     "peer closed connection",
     "incomplete json segment",
-    "unterminated string",
+    "unterminated string in json",
+    "unterminated string starting at",
 ];

@@ -157,6 +157,8 @@ fn table() {
         ("exit-1", Facts { exit_code: Some(1), ..NONE }, C::AgentCrash),
         ("exit-0", Facts { exit_code: Some(0), ..NONE }, C::Transport),
         ("exit-127", Facts { exit_code: Some(127), ..NONE }, C::ConfigMissing),
+        ("compiler", said(0, "error: unterminated string literal"), C::Unknown),
+        ("git", said(0, "git fetch failed"), C::Unknown),
         (
             "far-apart",
             said(
