@@ -11,6 +11,8 @@ pub enum UsageSource {
     /// Tokens were reported; dollars were computed from a list of prices: `[prices]` of the profile, or else the
     /// catalogue of the agent CLI.
     Priced,
+    /// The agent CLI's own count, estimated or rounded; dollars, if any, are from a price list of its own.
+    Estimated,
     /// A script of the `scripted` harness said so.
     Script,
 }

@@ -115,4 +115,9 @@ pub(super) const TRANSPORT: &[&str] = &[
     "certificate",
     "error sending request",
     "broken pipe",
+    "typeerror: fetch failed",
+    "peer closed connection",
+    "incomplete json segment",
+    "unterminated string in json",
+    "unterminated string starting at",
 ];

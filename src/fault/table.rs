@@ -151,6 +151,14 @@ const fn openai(id: &'static str, class: FaultClass, scope: FaultScope, tests: &
     Rule { id, class, scope, origin: Some(Origin::OpenAi), tests }
 }
 
+const fn gemini(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
+    Rule { id, class, scope, origin: Some(Origin::Gemini), tests }
+}
+
+const fn aider(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
+    Rule { id, class, scope, origin: Some(Origin::Aider), tests }
+}
+
 use FaultClass as C;
 use FaultScope as S;
 use Test::{
@@ -182,6 +190,27 @@ const RULES: &[Rule] = &[
     rule("terminal.no-response", C::FirstEventTimeout, S::Provider, &[Terminal(&["no_response"])]),
     rule("terminal.refusal", C::ContentPolicy, S::Request, &[Terminal(&["refusal"])]),
     // What a machine calls it.
+    gemini("gemini.quota", C::QuotaExhausted, S::Model, &[Word(&["terminalquotaerror"])]),
+    // It calls a server that is overloaded a quota as well.
+    gemini("gemini.rate", C::RateLimited, S::Model, &[Status(&[429]), Word(&["retryablequotaerror"])]),
+    gemini(
+        "gemini.validation",
+        C::Forbidden,
+        S::Account,
+        &[Word(&["validationrequirederror", "validation_required"])],
+    ),
+    gemini(
+        "gemini.key",
+        C::Auth,
+        S::Account,
+        &[Word(&["api_key_invalid", "unauthenticated", "fatalauthenticationerror"])],
+    ),
+    gemini("gemini.turns", C::BudgetLimit, S::Request, &[Word(&["fatalturnlimitederror"])]),
+    gemini("gemini.loop", C::BudgetLimit, S::Request, &[Says(&["loop detected, stopping execution"])]),
+    // It says so of every limit, per minute or per day.
+    gemini("gemini.429", C::RateLimited, S::Model, &[Says(&["exceeded your current quota"])]),
+    gemini("gemini.empty", C::NoPayload, S::Request, &[Says(&["the model returned an empty response"])]),
+    gemini("gemini.cut", C::Transport, S::Provider, &[Says(&["[api error: terminated]"])]),
     rule("code.quota-model", C::QuotaExhausted, S::Model, &[Word(&["seven_day_opus", "seven_day_sonnet"])]),
     rule("code.quota", C::QuotaExhausted, S::Account, &[Word(QUOTA_CODES)]),
     rule(
@@ -313,6 +342,7 @@ const RULES: &[Rule] = &[
             "api key must be a string",
             "no api key",
             "command not found",
+            "must specify the gemini_api_key",
         ])],
     ),
     rule(
@@ -387,6 +417,7 @@ const RULES: &[Rule] = &[
             "no conversation found with session id",
             "session id…is already in use",
             "no rollout found for thread id",
+            "error resuming session",
         ])],
     ),
     codex(
@@ -430,6 +461,32 @@ const RULES: &[Rule] = &[
         C::RequestInvalid,
         S::Request,
         &[Word(&["invalid_request_error", "invalid_request"])],
+    ),
+    aider("aider.rate", C::RateLimited, S::Model, &[Word(&["ratelimiterror", "routerratelimiterror"])]),
+    aider("aider.auth", C::Auth, S::Account, &[Word(&["authenticationerror"])]),
+    aider("aider.forbidden", C::Forbidden, S::Provider, &[Word(&["permissiondeniederror"])]),
+    aider("aider.model", C::ModelNotFound, S::Model, &[Word(&["notfounderror"])]),
+    aider("aider.context", C::ContextOverflow, S::Request, &[Word(&["contextwindowexceedederror"])]),
+    aider("aider.policy", C::ContentPolicy, S::Request, &[Word(&["contentpolicyviolationerror"])]),
+    aider("aider.budget", C::BudgetLimit, S::Request, &[Word(&["budgetexceedederror"])]),
+    aider("aider.overloaded", C::Overloaded, S::Model, &[Word(&["serviceunavailableerror"])]),
+    aider("aider.transport", C::Transport, S::Provider, &[Word(&["apiconnectionerror", "timeout"])]),
+    aider(
+        "aider.server",
+        C::ServerError,
+        S::Provider,
+        &[Word(&["internalservererror", "badgatewayerror", "apierror"])],
+    ),
+    aider(
+        "aider.request",
+        C::RequestInvalid,
+        S::Request,
+        &[Word(&[
+            "badrequesterror",
+            "invalidrequesterror",
+            "unprocessableentityerror",
+            "unsupportedparamserror",
+        ])],
     ),
     // How a process ended that gave no result.
     rule("exit.aborted", C::UserAbort, S::Local, &[Signal(&[2, 15])]),

@@ -197,6 +197,8 @@ fn table() {
         ("exit-1", Facts { exit_code: Some(1), ..NONE }, C::AgentCrash),
         ("exit-0", Facts { exit_code: Some(0), ..NONE }, C::Transport),
         ("exit-127", Facts { exit_code: Some(127), ..NONE }, C::ConfigMissing),
+        ("compiler", said(0, "error: unterminated string literal"), C::Unknown),
+        ("git", said(0, "git fetch failed"), C::Unknown),
         (
             "far-apart",
             said(
@@ -213,6 +215,114 @@ fn table() {
         .map(|(id, seen, class)| format!("{id}: {} by {}, not {class}", seen.class, seen.rule))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// 14.4, as Gemini CLI tells it, and the names of aider's library.
+#[test]
+fn table_of_gemini_and_aider() {
+    let gemini = |status, label, text| Facts {
+        label: Some(label),
+        ..Facts { origin: Origin::Gemini, ..said(status, text) }
+    };
+    let kind = |status, kind, text| Facts { kind: Some(kind), ..gemini(status, "", text) };
+    let aider = |name, text| Facts { origin: Origin::Aider, label: Some(name), ..said(0, text) };
+    let quota = "You exceeded your current quota, please check your plan and billing details.";
+    let rows: &[(&str, Facts<'_>, C, FaultScope)] = &[
+        ("14.4-per-day", gemini(429, "TerminalQuotaError", quota), C::QuotaExhausted, FaultScope::Model),
+        ("14.4-per-minute", gemini(429, "RetryableQuotaError", quota), C::RateLimited, FaultScope::Model),
+        ("14.4-429-in-words", gemini(0, "", quota), C::RateLimited, FaultScope::Model),
+        ("14.4-429-bare", kind(429, "RESOURCE_EXHAUSTED", ""), C::RateLimited, FaultScope::Model),
+        (
+            "14.4-400-key",
+            Facts { code: Some("API_KEY_INVALID"), ..kind(400, "INVALID_ARGUMENT", "no") },
+            C::Auth,
+            FaultScope::Account,
+        ),
+        (
+            "14.4-400-tokens",
+            kind(400, "INVALID_ARGUMENT", "The input token count (9) exceeds the maximum"),
+            C::ContextOverflow,
+            FaultScope::Request,
+        ),
+        ("14.4-400", kind(400, "INVALID_ARGUMENT", "bad"), C::RequestInvalid, FaultScope::Request),
+        ("14.4-401", kind(401, "UNAUTHENTICATED", ""), C::Auth, FaultScope::Account),
+        ("14.4-403", kind(403, "PERMISSION_DENIED", "denied"), C::Forbidden, FaultScope::Provider),
+        (
+            "14.4-validation",
+            Facts { code: Some("VALIDATION_REQUIRED"), ..kind(403, "PERMISSION_DENIED", "") },
+            C::Forbidden,
+            FaultScope::Account,
+        ),
+        (
+            "14.4-404",
+            gemini(0, "ModelNotFoundError", "[API Error: models/x is not found]"),
+            C::ModelNotFound,
+            FaultScope::Model,
+        ),
+        ("14.4-499", kind(499, "CANCELLED", ""), C::RateLimited, FaultScope::Model),
+        (
+            "14.4-500",
+            kind(500, "INTERNAL", "An internal error has occurred."),
+            C::ServerError,
+            FaultScope::Provider,
+        ),
+        (
+            "14.4-503",
+            gemini(503, "RetryableQuotaError", "The model is overloaded."),
+            C::Overloaded,
+            FaultScope::Model,
+        ),
+        (
+            "14.4-no-end",
+            gemini(0, "", "Model stream ended without a finish reason."),
+            C::Transport,
+            FaultScope::Provider,
+        ),
+        ("14.4-cut", gemini(0, "", "[API Error: terminated]"), C::Transport, FaultScope::Provider),
+        (
+            "14.4-empty",
+            gemini(0, "", "The model returned an empty response with no text or thoughts."),
+            C::NoPayload,
+            FaultScope::Request,
+        ),
+        ("14.5-turns", gemini(0, "FatalTurnLimitedError", ""), C::BudgetLimit, FaultScope::Request),
+        (
+            "14.5-loop",
+            gemini(0, "", "Loop detected, stopping execution"),
+            C::BudgetLimit,
+            FaultScope::Request,
+        ),
+        ("13.1-quota", aider("RateLimitError", quota), C::QuotaExhausted, FaultScope::Account),
+        ("13.1-rate", aider("RateLimitError", "slow, please"), C::RateLimited, FaultScope::Model),
+        ("13.1-auth", aider("AuthenticationError", "no"), C::Auth, FaultScope::Account),
+        ("13.1-permission", aider("PermissionDeniedError", "no"), C::Forbidden, FaultScope::Provider),
+        ("13.1-model", aider("NotFoundError", "no"), C::ModelNotFound, FaultScope::Model),
+        ("13.1-context", aider("ContextWindowExceededError", "no"), C::ContextOverflow, FaultScope::Request),
+        ("13.1-policy", aider("ContentPolicyViolationError", "no"), C::ContentPolicy, FaultScope::Request),
+        ("13.1-budget", aider("BudgetExceededError", "no"), C::BudgetLimit, FaultScope::Request),
+        ("13.1-busy", aider("ServiceUnavailableError", "no"), C::Overloaded, FaultScope::Model),
+        ("13.1-timeout", aider("Timeout", "no"), C::Transport, FaultScope::Provider),
+        (
+            "13.1-connection",
+            aider("InternalServerError", "Connection error."),
+            C::Transport,
+            FaultScope::Provider,
+        ),
+        ("13.1-server", aider("InternalServerError", "no"), C::ServerError, FaultScope::Provider),
+        ("13.1-request", aider("BadRequestError", "no"), C::RequestInvalid, FaultScope::Request),
+    ];
+    let wrong: Vec<String> = rows
+        .iter()
+        .map(|(id, facts, class, scope)| (id, classify(facts), class, scope))
+        .filter(|(_, seen, class, scope)| (seen.class, seen.scope) != (**class, **scope))
+        .map(|(id, seen, class, scope)| {
+            format!("{id}: {} {:?} by {}, not {class} {scope:?}", seen.class, seen.scope, seen.rule)
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // From another mouth the same names mean nothing of their own.
+    let other = Facts { origin: Origin::OpenAi, ..aider("NotFoundError", "no") };
+    assert_eq!(classify(&other).class, C::Unknown);
 }
 
 #[test]

@@ -70,6 +70,7 @@ pub struct ClaudeDialect {
     turns: TurnNumber,
     last_text: String,
     model: Option<String>,
+    claude_code: bool,
     api_error: Option<ApiError>,
     retry: Option<(Option<u16>, String)>,
     limit: Option<(Option<Timestamp>, Option<String>)>,
@@ -95,6 +96,7 @@ impl ClaudeDialect {
             turns: TurnNumber(0),
             last_text: String::new(),
             model: None,
+            claude_code: false,
             api_error: None,
             retry: None,
             limit: None,
@@ -125,13 +127,15 @@ impl ClaudeDialect {
         match line.subtype.as_deref() {
             Some("init") => {
                 self.model = wire::text(line.model.as_ref());
+                self.claude_code = line.claude_code_version.is_some();
                 out.push(Signal::Report(Report::Accepted(AttemptAccepted {
                     session: line.session_id.as_deref().map(SessionId::new),
                     model: self.model.clone(),
-                    agent: line
-                        .claude_code_version
-                        .as_deref()
-                        .map(|version| format!("claude-code {version}")),
+                    agent: match (&line.claude_code_version, &line.qwen_code_version) {
+                        (Some(version), _) => Some(format!("claude-code {version}")),
+                        (None, Some(version)) => Some(format!("qwen-code {version}")),
+                        (None, None) => None,
+                    },
                 })));
             }
             Some("model_fallback") => {
@@ -339,6 +343,9 @@ impl Dialect for ClaudeDialect {
         let refused = ended.stop_reason.as_deref() == Some("refusal");
         if ended.is_error || said_as_answer || !completed || refused {
             return Err(self.ended_badly(&ended));
+        }
+        if let Some(error) = ended.text.as_deref().and_then(|text| self.error_as_answer(text)) {
+            return Err(error);
         }
         let text = ended.text.unwrap_or_else(|| std::mem::take(&mut self.last_text));
         if text.trim().is_empty() {

@@ -7,7 +7,7 @@ use crate::event::{Failure, FaultClass, FaultScope, Sha256};
 use crate::profile::{Agent, Profile, PromptVia, Protocol};
 
 use super::invoke::{Call, Invocation, target};
-use super::{ClaudeDialect, CodexDialect, Dialect, OpencodeDialect, TextDialect};
+use super::{ClaudeDialect, CodexDialect, Dialect, GeminiDialect, OpencodeDialect, TextDialect};
 
 /// Any command, with the protocol that the profile names.
 #[derive(Clone, Debug)]
@@ -60,8 +60,8 @@ impl Invocation for AnyCommand {
             Some(Protocol::ClaudeStreamJson) => Box::new(ClaudeDialect::default()),
             Some(Protocol::CodexJson) => Box::new(CodexDialect::default()),
             Some(Protocol::OpencodeJson) => Box::new(OpencodeDialect::default()),
-            // The other protocols come with their harnesses.
-            Some(Protocol::Text | Protocol::GeminiStreamJson) | None => Box::new(TextDialect::default()),
+            Some(Protocol::GeminiStreamJson) => Box::new(GeminiDialect::default()),
+            Some(Protocol::Text) | None => Box::new(TextDialect::default()),
         }
     }
 

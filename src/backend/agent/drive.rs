@@ -85,7 +85,7 @@ impl Shared {
         let prompt = Report::Prompt { target, part: PromptPart::User, text: request.user.clone() };
         link.record(prompt).await.map_err(gone)?;
         let transcript = open(&request.transcript)?;
-        let Call { args, stdin, env: own } = self.invocation.call(&request)?;
+        let Call { args, stdin, env: own } = self.invocation.call_in(&request, &self.environment)?;
         let mut env = self.environment.clone();
         env.retain(|(name, _)| own.iter().all(|(set, _)| set != name));
         env.extend(own);

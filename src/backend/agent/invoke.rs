@@ -7,7 +7,7 @@ use crate::backend::Request;
 use crate::event::Failure;
 use crate::profile::Profile;
 
-use super::{AnyCommand, Claude, Codex, Dialect, Listener, Opencode};
+use super::{Aider, AnyCommand, Claude, Codex, Dialect, Gemini, Listener, Opencode};
 
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -66,6 +66,15 @@ pub trait Invocation: Send + Sync {
     /// A failure of this machine, where a file that the agent needs cannot be written.
     fn call(&self, request: &Request) -> Result<Call, Failure>;
 
+    /// As [`Invocation::call`], for an agent CLI whose files depend on what else reaches it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn call_in(&self, request: &Request, _environment: &[(OsString, OsString)]) -> Result<Call, Failure> {
+        self.call(request)
+    }
+
     /// A parser for one attempt.
     fn dialect(&self, request: &Request) -> Box<dyn Dialect>;
 
@@ -89,10 +98,12 @@ pub trait Invocation: Send + Sync {
 /// The agent CLI of a profile; `None` for a harness that is none.
 pub fn invocation(profile: &Profile) -> Option<Box<dyn Invocation>> {
     Some(match profile.agent.harness.as_str() {
+        "aider" => Box::new(Aider::new(profile)),
         "claude" => Box::new(Claude::new(profile)),
         "codex" => Box::new(Codex::new(profile)),
         "command" => Box::new(AnyCommand::new(profile)),
         "opencode" => Box::new(Opencode::new(profile)),
+        "gemini" => Box::new(Gemini::new(profile)),
         _ => return None,
     })
 }

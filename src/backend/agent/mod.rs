@@ -1,22 +1,28 @@
 //! Agent CLIs: what their output means, one dialect each.
 
+pub mod aider;
 mod aside;
 pub mod claude;
 pub mod codex;
 mod command;
 pub mod dialect;
 mod drive;
+mod files;
+pub mod gemini;
 mod invoke;
 pub mod lines;
 pub mod opencode;
+mod price;
 pub mod text;
 
+pub use aider::{Aider, AiderDialect};
 pub use aside::{Aside, Listener};
 pub use claude::{Claude, ClaudeDialect};
 pub use codex::{Codex, CodexDialect};
 pub use command::AnyCommand;
 pub use dialect::{Dialect, ExitFacts, Signal};
 pub use drive::AgentHarness;
+pub use gemini::{Gemini, GeminiDialect};
 pub use invoke::{Call, Environment, Invocation, Versions, invocation};
 pub use lines::{Line, LineSplitter};
 pub use opencode::{Opencode, OpencodeDialect};

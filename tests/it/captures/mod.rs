@@ -8,13 +8,25 @@ use provost::backend::agent::{Dialect, ExitFacts, LineSplitter, Signal};
 use provost::backend::{Answer, Report};
 use provost::event::{Failure, FaultClass, Usage, UsageSource};
 
+mod aider;
 mod claude;
 mod codex;
+mod gemini;
 mod opencode;
+mod qwen;
 
 /// The agents whose captures are replayed; each file here adds its own.
-const AGENTS: &[&Agent] =
-    &[&claude::AGENT, &claude::REAL, &codex::AGENT, &codex::REAL, &opencode::AGENT, &opencode::REAL_MODEL];
+const AGENTS: &[&Agent] = &[
+    &aider::AGENT,
+    &claude::AGENT,
+    &claude::REAL,
+    &codex::AGENT,
+    &codex::REAL,
+    &gemini::AGENT,
+    &opencode::AGENT,
+    &opencode::REAL_MODEL,
+    &qwen::AGENT,
+];
 
 /// One folder of captures.
 pub(crate) struct Agent {

@@ -4,6 +4,7 @@ pub(crate) mod anthropic;
 pub(crate) mod attempt;
 pub(crate) mod chat_api;
 pub(crate) mod completions;
+pub(crate) mod gemini;
 pub(crate) mod http;
 pub(crate) mod model;
 pub(crate) mod responses;

@@ -83,6 +83,30 @@ fn an_api_failure_in_the_answers_clothes_is_a_failure() {
     assert_eq!(verdict(&[error]).unwrap_err().class, FaultClass::QuotaExhausted);
 }
 
+/// Qwen Code prints the same lines, and calls a failure of the API a success.
+#[test]
+fn a_failure_that_a_borrower_of_the_format_calls_a_success_is_a_failure() {
+    let init = |name: &str| json!({"type": "system", "subtype": "init", name: "1.0"});
+    let result =
+        |text: &str| json!({"type": "result", "subtype": "success", "is_error": false, "result": text});
+    let rows = [
+        ("[API Error: 401 Incorrect API key provided]", Some(FaultClass::Auth)),
+        ("The [API Error: Model stream ended without a finish reason.]", Some(FaultClass::Transport)),
+        ("It says [API Error: 401] where the key is wrong.", None),
+        ("four", None),
+    ];
+    for (text, class) in rows {
+        let seen = verdict(&[init("qwen_code_version"), result(text)]);
+        assert_eq!(seen.err().map(|failure| failure.class), class, "{text}");
+        // Claude Code flags its own failures, and may be asked about such words.
+        assert!(verdict(&[init("claude_code_version"), result(text)]).is_ok(), "{text}");
+    }
+    let usage = json!({"input_tokens": 2468, "output_tokens": 112, "cache_read_input_tokens": 2000, "total_tokens": 2580});
+    let line = json!({"type": "result", "result": "four", "usage": usage}).to_string();
+    let words = format!("{:?}", feed(&[line]).1);
+    assert!(words.contains("input: 468,"), "{words}");
+}
+
 /// M6: what a cut message had said is dropped when the message starts again.
 #[test]
 fn a_message_that_starts_again_drops_what_was_cut() {

@@ -53,6 +53,15 @@ impl ClaudeDialect {
         fault::classify(&facts)
     }
 
+    /// Who borrows the format, as Qwen Code does, says a failure of the API as the end of a success' answer.
+    ///
+    /// Claude Code flags its own, and may well be asked about such words.
+    pub(super) fn error_as_answer(&self, text: &str) -> Option<Failure> {
+        let text = text.trim();
+        let at = text.rfind("[API Error:").filter(|at| *at == 0 || text.ends_with(']'))?;
+        (!self.claude_code).then(|| fault::classify(&self.facts(&text[at..])))
+    }
+
     /// There was no terminal event.
     pub(super) fn ended_without_result(&self, exit: ExitFacts, stderr_tail: &str) -> Failure {
         if let Some(fatal) = &self.fatal {

@@ -20,6 +20,8 @@ pub(super) struct Line<'a> {
     pub(super) session_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) claude_code_version: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) qwen_code_version: Option<Cow<'a, str>>,
     pub(super) model: Option<Value>,
     pub(super) fallback_model: Option<Value>,
     #[serde(borrow)]
@@ -183,6 +185,10 @@ pub(super) fn usage(line: &Line<'_>) -> Option<(Usage, UsageSource, Option<Strin
         // Cumulative over the session when it was resumed, and so only where nothing better is said.
         usd: line.total_cost_usd.as_ref().and_then(Value::as_f64),
     };
+    // Where there is a sum, as Qwen Code's, the input includes what was read from a cache.
+    if whole.is_some_and(|whole| whole.get("total_tokens").is_some()) {
+        usage.input = usage.input.saturating_sub(usage.cache_read);
+    }
     let mut model = None;
     if let Some(Value::Object(models)) = &line.model_usage_since_last_result {
         let sum = |key: &str| models.values().map(|row| count(Some(row), key)).fold(0, u64::saturating_add);
