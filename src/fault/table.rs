@@ -148,7 +148,7 @@ const RULES: &[Rule] = &[
         "terminal.aborted",
         C::UserAbort,
         S::Request,
-        &[Terminal(&["aborted_streaming", "aborted_tools", "aborted", "interrupted"])],
+        &[Terminal(&["aborted_streaming", "aborted_tools", "aborted", "interrupted", "cancelled"])],
     ),
     rule(
         "terminal.context",
@@ -160,8 +160,9 @@ const RULES: &[Rule] = &[
         "terminal.budget",
         C::BudgetLimit,
         S::Request,
-        &[Terminal(&["max_turns", "budget_exhausted", "max_budget_usd"])],
+        &[Terminal(&["max_turns", "max_turn_requests", "budget_exhausted", "max_budget_usd"])],
     ),
+    rule("terminal.output-limit", C::OutputLimit, S::Request, &[Terminal(&["max_tokens"])]),
     rule("terminal.size", C::RequestInvalid, S::Request, &[Terminal(&["image_error"])]),
     rule("terminal.no-response", C::FirstEventTimeout, S::Provider, &[Terminal(&["no_response"])]),
     rule("terminal.refusal", C::ContentPolicy, S::Request, &[Terminal(&["refusal"])]),
@@ -358,7 +359,7 @@ const RULES: &[Rule] = &[
         S::Model,
         &[Word(&["rate_limit_error", "rate_limit", "rate_limit_exceeded"])],
     ),
-    rule("word.auth", C::Auth, S::Account, &[Word(&["authentication_failed"])]),
+    rule("word.auth", C::Auth, S::Account, &[Word(&["authentication_failed", "auth_required"])]),
     rule("word.not-found", C::ModelNotFound, S::Model, &[Word(&["not_found_error"])]),
     rule(
         "word.server",
@@ -370,7 +371,13 @@ const RULES: &[Rule] = &[
         "word.request",
         C::RequestInvalid,
         S::Request,
-        &[Word(&["invalid_request_error", "invalid_request"])],
+        &[Word(&[
+            "invalid_request_error",
+            "invalid_request",
+            "invalid_params",
+            "method_not_found",
+            "resource_not_found",
+        ])],
     ),
     // How a process ended that gave no result.
     rule("exit.aborted", C::UserAbort, S::Local, &[Signal(&[2, 15])]),

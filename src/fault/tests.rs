@@ -35,6 +35,7 @@ fn table() {
         |status, label, text| Facts { origin: Origin::Claude, label: Some(label), ..said(status, text) };
     let ended =
         |terminal| Facts { origin: Origin::Claude, terminal: Some(terminal), status: Some(400), ..NONE };
+    let acp = |terminal| Facts { origin: Origin::Acp, terminal: Some(terminal), ..NONE };
     let rows: &[(&str, Facts<'_>, C)] = &[
         ("A1", said(429, ""), C::RateLimited),
         ("A2-503", said(503, ""), C::Overloaded),
@@ -151,6 +152,15 @@ fn table() {
             C::ContextOverflow,
         ),
         ("14.6-not-429", said(429, "exceeds the limit of 5 requests"), C::RateLimited),
+        ("acp-cancelled", acp("cancelled"), C::UserAbort),
+        ("acp-turns", acp("max_turn_requests"), C::BudgetLimit),
+        ("acp-tokens", acp("max_tokens"), C::OutputLimit),
+        ("acp-refusal", acp("refusal"), C::ContentPolicy),
+        ("acp-unknown", acp("tired"), C::Unknown),
+        ("acp-login", coded(0, "auth_required"), C::Auth),
+        ("acp-session", coded(0, "resource_not_found"), C::RequestInvalid),
+        ("acp-params", coded(0, "invalid_params"), C::RequestInvalid),
+        ("acp-method", coded(0, "method_not_found"), C::RequestInvalid),
         ("exit-term", Facts { exit_code: Some(143), ..NONE }, C::UserAbort),
         ("exit-int", Facts { signal: Some(2), ..NONE }, C::UserAbort),
         ("exit-kill", Facts { signal: Some(9), ..NONE }, C::AgentCrash),

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod captures;
+mod captures_acp;
 mod chat;
 mod generated;
 mod process;

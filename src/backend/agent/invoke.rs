@@ -7,7 +7,7 @@ use crate::backend::Request;
 use crate::event::Failure;
 use crate::profile::Profile;
 
-use super::{AnyCommand, Claude, Dialect};
+use super::{Acp, AnyCommand, Claude, Dialect};
 
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -69,6 +69,16 @@ pub trait Invocation: Send + Sync {
     /// A parser for one attempt.
     fn dialect(&self, request: &Request) -> Box<dyn Dialect>;
 
+    /// A parser that also speaks, for an agent whose standard input stays open; it takes the place of
+    /// [`Invocation::dialect`] and of [`Call::stdin`]. `environment` is what the agent is started with.
+    fn conversation(
+        &self,
+        _request: &Request,
+        _environment: &[(OsString, OsString)],
+    ) -> Option<Box<dyn Dialect>> {
+        None
+    }
+
     /// Who gets the prompts: harness, and model where one is named.
     fn target(&self) -> String;
 
@@ -84,6 +94,7 @@ pub trait Invocation: Send + Sync {
 /// The agent CLI of a profile; `None` for a harness that is none.
 pub fn invocation(profile: &Profile) -> Option<Box<dyn Invocation>> {
     Some(match profile.agent.harness.as_str() {
+        "acp" => Box::new(Acp::new(profile)),
         "claude" => Box::new(Claude::new(profile)),
         "command" => Box::new(AnyCommand::new(profile)),
         _ => return None,

@@ -1,5 +1,6 @@
 //! Agent CLIs: what their output means, one dialect each.
 
+pub mod acp;
 pub mod claude;
 mod command;
 pub mod dialect;
@@ -7,7 +8,9 @@ mod drive;
 mod invoke;
 pub mod lines;
 pub mod text;
+mod voice;
 
+pub use acp::{Acp, AcpDialect};
 pub use claude::{Claude, ClaudeDialect};
 pub use command::AnyCommand;
 pub use dialect::{Dialect, ExitFacts, Signal};

@@ -1,0 +1,484 @@
+//! Our side of the conversation: initialize, a session, one prompt, and answers to what the agent asks meanwhile.
+//!
+//! Each request waits for its answer before the next is made, so that one number says where the conversation stands.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use agent_client_protocol_schema::ProtocolVersion;
+use agent_client_protocol_schema::v1::{
+    AgentCapabilities, AuthenticateRequest, CancelNotification, ClientCapabilities, ContentBlock,
+    Implementation, InitializeRequest, InitializeResponse, LoadSessionRequest, McpServer, NewSessionRequest,
+    PromptRequest, RequestPermissionOutcome, RequestPermissionRequest, RequestPermissionResponse,
+    ResumeSessionRequest, SessionId as AcpSessionId, SessionNotification, SessionUpdate, TextContent,
+};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::backend::agent::dialect::{Dialect, ExitFacts, Signal};
+use crate::backend::{Answer, Report, SessionPlan};
+use crate::event::{AlertRaised, AttemptAccepted, Failure, FaultClass, FaultScope, SessionId, Severity};
+use crate::fault::{self, Facts, Origin};
+use crate::profile::Permissions;
+
+use super::fold::{Fold, Worked, brief, kind_word};
+use super::servers::Servers;
+use super::wire::{self, Message, RpcError};
+use super::{opened, permit, verdict};
+
+/// How many granted tools are remembered.
+const GRANTED: usize = 256;
+/// How much of a line that was cut is looked at.
+const HEAD: usize = 4096;
+
+/// What one attempt wants of an agent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Errand {
+    pub(super) session: Option<SessionPlan>,
+    pub(super) prompt: String,
+    pub(super) workspace: std::path::PathBuf,
+    pub(super) servers: Servers,
+    pub(super) permissions: Option<Permissions>,
+}
+
+/// Whose answer is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Initialize,
+    Authenticate,
+    Session,
+    /// The mode in which nothing is changed.
+    Mode,
+    /// Whatever the answer, all that was said of the past has been said before it.
+    Settle,
+    Prompt,
+}
+
+/// How the conversation ended.
+enum End {
+    /// The agent's own word for why it stopped.
+    Stopped(String),
+    Failed(Failure),
+}
+
+/// Speaks the Agent Client Protocol to one agent process.
+///
+/// A pure state machine, as every [`Dialect`]: a recorded conversation can be replayed through it, and it then says
+/// what it would have said.
+pub struct AcpDialect {
+    errand: Errand,
+    last_id: u64,
+    waiting: Option<(u64, Step)>,
+    agent: Option<String>,
+    capabilities: AgentCapabilities,
+    logins: VecDeque<String>,
+    session: Option<AcpSessionId>,
+    fold: Fold,
+    cancelled: bool,
+    granted: VecDeque<String>,
+    /// The last thing that happened is that a tool was refused.
+    refused: bool,
+    alerts: BTreeSet<&'static str>,
+    end: Option<End>,
+}
+
+impl AcpDialect {
+    pub(super) fn new(errand: Errand) -> Self {
+        Self {
+            errand,
+            last_id: 0,
+            waiting: None,
+            agent: None,
+            capabilities: AgentCapabilities::default(),
+            logins: VecDeque::new(),
+            session: None,
+            fold: Fold::new(),
+            cancelled: false,
+            granted: VecDeque::new(),
+            refused: false,
+            alerts: BTreeSet::new(),
+            end: None,
+        }
+    }
+
+    fn ask(&mut self, step: Step, method: &str, params: &impl Serialize, out: &mut Vec<Signal>) {
+        self.last_id += 1;
+        self.waiting = Some((self.last_id, step));
+        out.push(Signal::Say(wire::request(self.last_id, method, params)));
+    }
+
+    /// The conversation cannot go on.
+    fn fail(&mut self, mut failure: Failure, out: &mut Vec<Signal>) {
+        self.waiting = None;
+        failure.emitted_output |= self.fold.emitted();
+        self.end.get_or_insert(End::Failed(failure.clone()));
+        out.push(Signal::Fatal(failure));
+    }
+
+    fn refuse(&mut self, class: FaultClass, why: String, out: &mut Vec<Signal>) {
+        let mut failure = Failure::ours(class, why);
+        if class == FaultClass::ConfigMissing {
+            failure.scope = FaultScope::Local;
+        }
+        self.fail(failure, out);
+    }
+
+    /// The name of the agent, for people.
+    fn name(&self) -> &str {
+        self.agent.as_deref().unwrap_or("the agent")
+    }
+
+    fn answered(&mut self, step: Step, result: &str, out: &mut Vec<Signal>) {
+        match step {
+            Step::Initialize => self.initialized(result, out),
+            Step::Authenticate => self.begin(out),
+            Step::Session => self.opened(result, out),
+            Step::Mode | Step::Settle => self.prompt(out),
+            Step::Prompt => self.stopped(result, out),
+        }
+    }
+
+    fn refused(&mut self, step: Step, error: &RpcError, out: &mut Vec<Signal>) {
+        match step {
+            Step::Session if error.code == verdict::AUTH_REQUIRED => self.log_in(error, out),
+            Step::Settle => self.prompt(out),
+            Step::Mode => {
+                let words = format!(
+                    "{} did not take the mode in which nothing is changed, and is only held by its own questions: {}",
+                    self.name(),
+                    brief(&error.message)
+                );
+                self.alert("mode", Severity::Warning, words, out);
+                self.prompt(out);
+            }
+            Step::Authenticate => {
+                let failure = verdict::login(&error.message);
+                self.fail(failure, out);
+            }
+            Step::Initialize | Step::Session => {
+                let failure = verdict::refusal(error, false);
+                self.fail(failure, out);
+            }
+            Step::Prompt => {
+                self.fold.end_turn(out);
+                let failure = verdict::refusal(error, self.fold.emitted());
+                self.end = Some(End::Failed(failure));
+                out.push(Signal::Report(Report::ResultSeen));
+                out.push(Signal::Close);
+            }
+        }
+    }
+
+    fn initialized(&mut self, result: &str, out: &mut Vec<Signal>) {
+        let Ok(response) = serde_json::from_str::<InitializeResponse>(result) else {
+            let why = format!("the answer to `initialize` is none that ACP knows: {}", brief(result));
+            return self.refuse(FaultClass::ConfigMissing, why, out);
+        };
+        if response.protocol_version != ProtocolVersion::V1 {
+            let why = format!(
+                "the agent speaks version {} of ACP, and only 1 is known; use a version of it that speaks 1",
+                response.protocol_version
+            );
+            return self.refuse(FaultClass::ConfigMissing, why, out);
+        }
+        self.agent =
+            response.agent_info.as_ref().map(|info| brief(&format!("{} {}", info.name, info.version)));
+        self.capabilities = response.agent_capabilities;
+        self.logins = opened::logins(result).into();
+        self.begin(out);
+    }
+
+    /// Opens the session, or the one that is to be continued.
+    fn begin(&mut self, out: &mut Vec<Signal>) {
+        let servers = match self.errand.servers.offered(self.capabilities.mcp_capabilities.http) {
+            Ok(servers) => servers,
+            Err(name) => {
+                let why = format!(
+                    "{} takes no MCP server over HTTP, so `agent.mcp.{name}` cannot be honoured; give it a `command`",
+                    self.name()
+                );
+                return self.refuse(FaultClass::ConfigMissing, why, out);
+            }
+        };
+        match self.errand.session.clone() {
+            Some(SessionPlan::Continue(id)) => self.resume(id.as_str(), servers, out),
+            Some(SessionPlan::Fork { .. }) => {
+                self.refuse(
+                    FaultClass::RequestInvalid,
+                    "ACP has no way to fork a session yet".to_owned(),
+                    out,
+                );
+            }
+            Some(SessionPlan::Fresh(_)) | None => {
+                let request = NewSessionRequest::new(&self.errand.workspace).mcp_servers(servers);
+                self.ask(Step::Session, "session/new", &request, out);
+            }
+        }
+    }
+
+    /// Goes on with a session, without its past being told again where the agent can do that.
+    fn resume(&mut self, id: &str, servers: Vec<McpServer>, out: &mut Vec<Signal>) {
+        let id = AcpSessionId::new(id);
+        self.session = Some(id.clone());
+        if self.capabilities.session_capabilities.resume.is_some() {
+            let request = ResumeSessionRequest::new(id, &self.errand.workspace).mcp_servers(servers);
+            self.ask(Step::Session, "session/resume", &request, out);
+        } else if self.capabilities.load_session {
+            let request = LoadSessionRequest::new(id, &self.errand.workspace).mcp_servers(servers);
+            self.ask(Step::Session, "session/load", &request, out);
+        } else {
+            let why = format!(
+                "{} cannot go on with the session `{id}`: it offers neither `session/load` nor `session/resume`; \
+                 write `session = \"fresh\"` under `[lineage]`",
+                self.name()
+            );
+            self.refuse(FaultClass::RequestInvalid, why, out);
+        }
+    }
+
+    /// The agent wants a login: one that needs nobody before a screen is tried, and each only once.
+    fn log_in(&mut self, error: &RpcError, out: &mut Vec<Signal>) {
+        match self.logins.pop_front() {
+            Some(method) => {
+                self.ask(Step::Authenticate, "authenticate", &AuthenticateRequest::new(method), out);
+            }
+            None => {
+                let failure = verdict::login(&error.message);
+                self.fail(failure, out);
+            }
+        }
+    }
+
+    fn opened(&mut self, result: &str, out: &mut Vec<Signal>) {
+        let loaded = self.session.is_some();
+        let opened = opened::Opened::read(result);
+        let Some(session) = self.session.clone().or(opened.session) else {
+            let why = format!("the answer to `session/new` names no session: {}", brief(result));
+            return self.refuse(FaultClass::ConfigMissing, why, out);
+        };
+        self.session = Some(session.clone());
+        out.push(Signal::Report(Report::Accepted(AttemptAccepted {
+            session: Some(SessionId::new(session.0.as_ref())),
+            model: opened.model,
+            agent: self.agent.clone(),
+        })));
+        let reading = self.errand.permissions == Some(Permissions::ReadOnly);
+        if let Some((method, params)) = opened.reading_mode.filter(|_| reading) {
+            let params = params.request(&session);
+            self.ask(Step::Mode, method, &params, out);
+        } else if loaded {
+            // Not every agent has told the whole past when it answers; what it answers next, it answers after that.
+            match opened.same_mode {
+                Some((method, params)) => {
+                    let params = params.request(&session);
+                    self.ask(Step::Settle, method, &params, out);
+                }
+                None => self.ask(Step::Settle, "_provost/settle", &serde_json::json!({}), out),
+            }
+        } else {
+            self.prompt(out);
+        }
+    }
+
+    fn prompt(&mut self, out: &mut Vec<Signal>) {
+        let Some(session) = self.session.clone() else { return };
+        let text = std::mem::take(&mut self.errand.prompt);
+        let request = PromptRequest::new(session, vec![ContentBlock::Text(TextContent::new(text))]);
+        self.ask(Step::Prompt, "session/prompt", &request, out);
+    }
+
+    /// The terminal event.
+    fn stopped(&mut self, result: &str, out: &mut Vec<Signal>) {
+        self.fold.end_turn(out);
+        let value: Value = serde_json::from_str(result).unwrap_or_default();
+        let fresh = !matches!(self.errand.session, Some(SessionPlan::Continue(_)));
+        if let Some(usage) = verdict::usage(&value, fresh, self.fold.used_tools(), self.fold.usd()) {
+            out.push(Signal::Report(Report::Usage(usage)));
+        }
+        let reason = value["stopReason"].as_str().map_or_else(|| brief(result), brief);
+        self.end = Some(End::Stopped(reason));
+        out.push(Signal::Report(Report::ResultSeen));
+        out.push(Signal::Close);
+    }
+
+    fn notified(&mut self, method: &str, params: &str, out: &mut Vec<Signal>) {
+        // Before the prompt, updates tell of the past or of what there is.
+        if method != "session/update" || !matches!(self.waiting, Some((_, Step::Prompt))) {
+            return;
+        }
+        let Ok(update) = serde_json::from_str::<SessionNotification>(params) else { return };
+        if self.session.as_ref() != Some(&update.session_id) {
+            return;
+        }
+        if matches!(update.update, SessionUpdate::AgentMessageChunk(_)) {
+            self.refused = false;
+        }
+        if let Some(worked) = self.fold.update(update, out) {
+            self.worked(&worked, out);
+        }
+    }
+
+    /// A tool has worked that was not to, and nobody was asked.
+    fn worked(&mut self, worked: &Worked, out: &mut Vec<Signal>) {
+        let Some(permissions) = self.errand.permissions else { return };
+        if permit::permits(Some(permissions), worked.kind) || self.granted.contains(&worked.id) {
+            return;
+        }
+        let words = format!(
+            "{} used a tool of kind `{}` without asking, and `agent.permissions` does not permit that; \
+             set the agent's own rules so that it asks",
+            self.name(),
+            kind_word(worked.kind)
+        );
+        self.alert("permissions-unasked", Severity::Warning, words, out);
+    }
+
+    fn asked(&mut self, id: &RawValue, method: &str, params: &str, out: &mut Vec<Signal>) {
+        if method != "session/request_permission" {
+            // Files and terminals are the agent's own: it works in the same directory as we do.
+            out.push(Signal::Say(wire::no_such_method(id, method)));
+            return;
+        }
+        let request = match serde_json::from_str::<RequestPermissionRequest>(params) {
+            Ok(request) => request,
+            Err(error) => {
+                out.push(Signal::Say(wire::bad_params(id, &brief(&error.to_string()))));
+                return;
+            }
+        };
+        let outcome =
+            if self.cancelled { RequestPermissionOutcome::Cancelled } else { self.decide(&request, out) };
+        out.push(Signal::Say(wire::answer(id, &RequestPermissionResponse::new(outcome))));
+    }
+
+    fn decide(
+        &mut self,
+        request: &RequestPermissionRequest,
+        out: &mut Vec<Signal>,
+    ) -> RequestPermissionOutcome {
+        let call = &request.tool_call;
+        let tool = brief(&call.tool_call_id.0);
+        let kind = call.fields.kind.or_else(|| self.fold.kind_of(&tool)).unwrap_or_default();
+        let allow = permit::permits(self.errand.permissions, kind);
+        let outcome = permit::choose(allow, &request.options);
+        if allow && outcome == RequestPermissionOutcome::Cancelled {
+            let words = format!("{} asked for a tool and gave no way to allow it", self.name());
+            self.alert("permissions-no-option", Severity::Warning, words, out);
+        }
+        if allow {
+            self.granted.push_back(tool);
+            if self.granted.len() > GRANTED {
+                self.granted.pop_front();
+            }
+        } else {
+            self.refused = true;
+        }
+        if self.errand.permissions.is_none() {
+            let what = call.fields.title.as_deref().unwrap_or(kind_word(kind));
+            let words = format!(
+                "{} asked to use a tool ({}), and it was refused, since the profile sets no `agent.permissions`",
+                self.name(),
+                brief(what)
+            );
+            self.alert("permissions-unset", Severity::Warning, words, out);
+        }
+        outcome
+    }
+
+    fn alert(&mut self, alert: &'static str, severity: Severity, message: String, out: &mut Vec<Signal>) {
+        if self.alerts.insert(alert) {
+            let alert = AlertRaised { alert: alert.to_owned(), severity, message };
+            out.push(Signal::Report(Report::Alert(alert)));
+        }
+    }
+
+    /// The end of a tool whose line was so long that it was cut, or it would seem to be in flight for ever.
+    fn cut(&mut self, line: &str, out: &mut Vec<Signal>) {
+        let head = &line[..line.floor_char_boundary(HEAD)];
+        if !head.contains("\"tool_call_update\"") {
+            return;
+        }
+        let field = |name: &str| {
+            let rest = head.split_once(name)?.1.trim_start().strip_prefix(':')?.trim_start();
+            Some(rest.strip_prefix('"')?.split_once('"')?.0.to_owned())
+        };
+        let (Some(id), Some(status)) = (field("\"toolCallId\""), field("\"status\"")) else { return };
+        if matches!(status.as_str(), "completed" | "failed") {
+            let bytes = u64::try_from(line.len()).unwrap_or(u64::MAX);
+            self.fold.returned(&brief(&id), status == "completed", bytes, out);
+        }
+    }
+}
+
+impl Dialect for AcpDialect {
+    fn open(&mut self, out: &mut Vec<Signal>) {
+        // Neither files nor terminals are offered, so that the agent uses its own.
+        let request = InitializeRequest::new(ProtocolVersion::V1)
+            .client_capabilities(ClientCapabilities::default())
+            .client_info(Implementation::new("provost", env!("CARGO_PKG_VERSION")));
+        self.ask(Step::Initialize, "initialize", &request, out);
+    }
+
+    fn interrupt(&mut self, out: &mut Vec<Signal>) -> bool {
+        let (Some(session), Some((_, Step::Prompt))) = (&self.session, self.waiting) else { return false };
+        self.cancelled = true;
+        out.push(Signal::Say(wire::notification(
+            "session/cancel",
+            &CancelNotification::new(session.clone()),
+        )));
+        true
+    }
+
+    fn line(&mut self, line: &[u8], out: &mut Vec<Signal>) {
+        let line = line.trim_ascii();
+        if !line.starts_with(b"{") {
+            return;
+        }
+        let text = String::from_utf8_lossy(line);
+        match wire::message(&text) {
+            Some(Message::Answer { id, result }) => {
+                if let Some((_, step)) = self.waiting.take_if(|(waiting, _)| *waiting == id) {
+                    self.answered(step, result, out);
+                }
+            }
+            Some(Message::Refusal { id, error }) => {
+                if let Some((_, step)) = self.waiting.take_if(|(waiting, _)| *waiting == id) {
+                    self.refused(step, &error, out);
+                }
+            }
+            Some(Message::Notification { method, params }) => self.notified(&method, params, out),
+            Some(Message::Request { id, method, params }) => self.asked(id, &method, params, out),
+            None => self.cut(&text, out),
+        }
+    }
+
+    fn flush(&mut self, out: &mut Vec<Signal>) {
+        self.fold.flush(out);
+    }
+
+    fn end(&mut self, out: &mut Vec<Signal>) {
+        self.fold.flush(out);
+        self.fold.end_turn(out);
+    }
+
+    fn partial(&self) -> &str {
+        self.fold.partial()
+    }
+
+    fn finish(&mut self, exit: ExitFacts, stderr_tail: &str) -> Result<Answer, Failure> {
+        self.fold.end_turn(&mut Vec::new());
+        match self.end.take() {
+            Some(End::Failed(failure)) => Err(failure),
+            Some(End::Stopped(reason)) => {
+                let refused = self.refused.then_some("a tool was not permitted, and the agent ended on that");
+                verdict::stopped(reason, self.fold.last_text(), self.fold.emitted(), refused)
+            }
+            None => Err(fault::classify(&Facts {
+                emitted_output: self.fold.emitted(),
+                exit_code: exit.code,
+                signal: exit.signal,
+                ..Facts::new(Origin::Acp, stderr_tail.trim())
+            })),
+        }
+    }
+}
