@@ -350,7 +350,12 @@ const RULES: &[Rule] = &[
         "text.session",
         C::RequestInvalid,
         S::Request,
-        &[Says(&["no conversation found with session id", "session id…is already in use"])],
+        &[Says(&[
+            "no conversation found with session id",
+            "session id…is already in use",
+            "no previous sessions found",
+            "invalid session identifier",
+        ])],
     ),
     // What an agent calls it when it says nothing better.
     rule(

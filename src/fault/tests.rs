@@ -158,6 +158,11 @@ fn table() {
         ("acp-refusal", acp("refusal"), C::ContentPolicy),
         ("acp-unknown", acp("tired"), C::Unknown),
         ("acp-login", coded(0, "auth_required"), C::Auth),
+        (
+            "acp-no-session",
+            said(0, "Internal error: No previous sessions found for this project."),
+            C::RequestInvalid,
+        ),
         ("acp-session", coded(0, "resource_not_found"), C::RequestInvalid),
         ("acp-params", coded(0, "invalid_params"), C::RequestInvalid),
         ("acp-method", coded(0, "method_not_found"), C::RequestInvalid),

@@ -321,7 +321,8 @@ proptest! {
         }
         lines.finish(|line| dialect.line(line.bytes, &mut out));
         dialect.end(&mut out);
-        prop_assert!(dialect.finish(ExitFacts { code: Some(0), signal: None }, "").is_err());
+        let verdict = dialect.finish(ExitFacts { code: Some(0), signal: None }, "");
+        prop_assert!(verdict.is_err());
     }
 
     /// Noise between the lines changes nothing that is said or meant.

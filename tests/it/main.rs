@@ -10,6 +10,7 @@ mod chat;
 mod generated;
 mod process;
 mod profile_errors;
+mod real_acp;
 mod real_claude;
 mod real_model;
 mod resume;

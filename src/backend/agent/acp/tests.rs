@@ -219,6 +219,17 @@ fn a_refused_request_is_classified_by_code_and_words() {
 }
 
 #[test]
+fn a_reason_that_is_told_beside_the_message_is_told() {
+    let mut talk = Talk::with(going_on(), &json!({ "loadSession": true }));
+    let error = json!({ "code": -32603, "message": "Internal error", "data": { "details": "No previous sessions found" } });
+    let id = talk.said()["id"].clone();
+    talk.hear(&json!({ "id": id, "error": error }));
+    let failure = talk.fatal().unwrap();
+    assert_eq!(failure.class, FaultClass::RequestInvalid);
+    assert_eq!(failure.evidence, "Internal error: No previous sessions found");
+}
+
+#[test]
 fn a_permission_is_given_as_the_profile_says() {
     use Permissions::{AcceptEdits, Bypass, ReadOnly};
     let rows = [

@@ -55,6 +55,12 @@ pub(super) fn refusal(error: &RpcError, emitted_output: bool) -> Failure {
         -32602 => Some("invalid_params"),
         _ => None,
     };
+    // Some say no more than `Internal error` and put the reason beside it.
+    let beside = ["details", "message", "reason"].iter().find_map(|key| error.data[*key].as_str());
+    let text = match beside.or(error.data.as_str()) {
+        Some(more) if !error.message.contains(more) => format!("{}: {more}", error.message),
+        _ => error.message.clone(),
+    };
     let said = body["status"].as_str().or_else(|| body["type"].as_str());
     fault::classify(&Facts {
         status: u64::try_from(error.code)
@@ -67,7 +73,7 @@ pub(super) fn refusal(error: &RpcError, emitted_output: bool) -> Failure {
         label: error.data["errorName"].as_str(),
         terminal: (error.code == CANCELLED).then_some("cancelled"),
         emitted_output,
-        ..Facts::new(Origin::Acp, &error.message)
+        ..Facts::new(Origin::Acp, &text)
     })
 }
 
