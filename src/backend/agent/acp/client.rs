@@ -22,6 +22,7 @@ use crate::fault::{self, Facts, Origin};
 use crate::profile::Permissions;
 
 use super::fold::{Fold, Worked, brief, kind_word};
+use super::opened::{NoModel, Opened, Setting};
 use super::servers::Servers;
 use super::wire::{self, Message, RpcError};
 use super::{opened, permit, verdict};
@@ -39,6 +40,7 @@ pub(super) struct Errand {
     pub(super) workspace: std::path::PathBuf,
     pub(super) servers: Servers,
     pub(super) permissions: Option<Permissions>,
+    pub(super) model: Option<String>,
 }
 
 /// Whose answer is awaited.
@@ -47,6 +49,8 @@ enum Step {
     Initialize,
     Authenticate,
     Session,
+    /// The model that the profile names.
+    Model,
     /// The mode in which nothing is changed.
     Mode,
     /// Whatever the answer, all that was said of the past has been said before it.
@@ -72,6 +76,8 @@ pub struct AcpDialect {
     agent: Option<String>,
     capabilities: AgentCapabilities,
     logins: VecDeque<String>,
+    /// What is set before the prompt.
+    settings: VecDeque<(Step, Setting)>,
     session: Option<AcpSessionId>,
     fold: Fold,
     cancelled: bool,
@@ -91,6 +97,7 @@ impl AcpDialect {
             agent: None,
             capabilities: AgentCapabilities::default(),
             logins: VecDeque::new(),
+            settings: VecDeque::new(),
             session: None,
             fold: Fold::new(),
             cancelled: false,
@@ -117,9 +124,11 @@ impl AcpDialect {
 
     fn refuse(&mut self, class: FaultClass, why: String, out: &mut Vec<Signal>) {
         let mut failure = Failure::ours(class, why);
-        if class == FaultClass::ConfigMissing {
-            failure.scope = FaultScope::Local;
-        }
+        failure.scope = match class {
+            FaultClass::ConfigMissing => FaultScope::Local,
+            FaultClass::ModelNotFound => FaultScope::Model,
+            _ => failure.scope,
+        };
         self.fail(failure, out);
     }
 
@@ -133,7 +142,7 @@ impl AcpDialect {
             Step::Initialize => self.initialized(result, out),
             Step::Authenticate => self.begin(out),
             Step::Session => self.opened(result, out),
-            Step::Mode | Step::Settle => self.prompt(out),
+            Step::Model | Step::Mode | Step::Settle => self.set_next(out),
             Step::Prompt => self.stopped(result, out),
         }
     }
@@ -141,7 +150,7 @@ impl AcpDialect {
     fn refused(&mut self, step: Step, error: &RpcError, out: &mut Vec<Signal>) {
         match step {
             Step::Session if error.code == verdict::AUTH_REQUIRED => self.log_in(error, out),
-            Step::Settle => self.prompt(out),
+            Step::Settle => self.set_next(out),
             Step::Mode => {
                 let words = format!(
                     "{} did not take the mode in which nothing is changed, and is only held by its own questions: {}",
@@ -149,13 +158,13 @@ impl AcpDialect {
                     brief(&error.message)
                 );
                 self.alert("mode", Severity::Warning, words, out);
-                self.prompt(out);
+                self.set_next(out);
             }
             Step::Authenticate => {
                 let failure = verdict::login(&error.message);
                 self.fail(failure, out);
             }
-            Step::Initialize | Step::Session => {
+            Step::Initialize | Step::Session | Step::Model => {
                 let failure = verdict::refusal(error, false);
                 self.fail(failure, out);
             }
@@ -238,45 +247,67 @@ impl AcpDialect {
 
     /// The agent wants a login: one that needs nobody before a screen is tried, and each only once.
     fn log_in(&mut self, error: &RpcError, out: &mut Vec<Signal>) {
-        match self.logins.pop_front() {
-            Some(method) => {
-                self.ask(Step::Authenticate, "authenticate", &AuthenticateRequest::new(method), out);
-            }
-            None => {
-                let failure = verdict::login(&error.message);
-                self.fail(failure, out);
-            }
+        if let Some(method) = self.logins.pop_front() {
+            self.ask(Step::Authenticate, "authenticate", &AuthenticateRequest::new(method), out);
+        } else {
+            self.fail(verdict::login(&error.message), out);
         }
     }
 
     fn opened(&mut self, result: &str, out: &mut Vec<Signal>) {
         let loaded = self.session.is_some();
-        let opened = opened::Opened::read(result);
-        let Some(session) = self.session.clone().or(opened.session) else {
+        let opened = Opened::read(result);
+        let Some(session) = self.session.clone().or_else(|| opened.session.clone()) else {
             let why = format!("the answer to `session/new` names no session: {}", brief(result));
             return self.refuse(FaultClass::ConfigMissing, why, out);
         };
         self.session = Some(session.clone());
+        let mut model = opened.model();
+        if let Some(wanted) = self.errand.model.take() {
+            match opened.set_model(&wanted) {
+                Ok((name, setting)) => {
+                    model = Some(name);
+                    self.settings.extend(setting.map(|setting| (Step::Model, setting)));
+                }
+                Err(NoModel::NoChoice) => {
+                    let why = format!(
+                        "{} offers no choice of a model; take `agent.model` out, and name the model as the agent wants it",
+                        self.name()
+                    );
+                    return self.refuse(FaultClass::ConfigMissing, why, out);
+                }
+                Err(NoModel::Others(others)) => {
+                    let why = format!("{} does not offer `{wanted}`, but {}", self.name(), others.join(", "));
+                    return self.refuse(FaultClass::ModelNotFound, why, out);
+                }
+            }
+        }
+        if self.errand.permissions == Some(Permissions::ReadOnly) {
+            self.settings.extend(opened.reading_mode().map(|setting| (Step::Mode, setting)));
+        }
         out.push(Signal::Report(Report::Accepted(AttemptAccepted {
             session: Some(SessionId::new(session.0.as_ref())),
-            model: opened.model,
+            model,
             agent: self.agent.clone(),
         })));
-        let reading = self.errand.permissions == Some(Permissions::ReadOnly);
-        if let Some((method, params)) = opened.reading_mode.filter(|_| reading) {
-            let params = params.request(&session);
-            self.ask(Step::Mode, method, &params, out);
-        } else if loaded {
-            // Not every agent has told the whole past when it answers; what it answers next, it answers after that.
-            match opened.same_mode {
-                Some((method, params)) => {
-                    let params = params.request(&session);
-                    self.ask(Step::Settle, method, &params, out);
-                }
-                None => self.ask(Step::Settle, "_provost/settle", &serde_json::json!({}), out),
+        // Not every agent has told the whole past when it answers; what it answers next, it answers after that.
+        if loaded && self.settings.is_empty() {
+            match opened.same_mode() {
+                Some(setting) => self.settings.push_back((Step::Settle, setting)),
+                None => return self.ask(Step::Settle, "_provost/settle", &serde_json::json!({}), out),
             }
-        } else {
-            self.prompt(out);
+        }
+        self.set_next(out);
+    }
+
+    /// Sets what is left to set, and then sends the prompt.
+    fn set_next(&mut self, out: &mut Vec<Signal>) {
+        match (self.settings.pop_front(), &self.session) {
+            (Some((step, setting)), Some(session)) => {
+                let params = setting.params(session);
+                self.ask(step, setting.method, &params, out);
+            }
+            _ => self.prompt(out),
         }
     }
 

@@ -20,8 +20,9 @@
 //!
 //! What we say is kept beside the transcript, in a file that ends in `.in`, without the values of secrets.
 //!
-//! ACP has no system prompt, no choice of a model that all agents share, and no fork of a session that is stable. Such
-//! keys are refused in a profile for this harness; most agents take them as arguments or from files of their own.
+//! `agent.model` is honoured where the agent offers models to choose from, and this one is among them; else the attempt
+//! fails and says so. ACP has no system prompt, and no fork of a session that is stable: such keys are refused in a
+//! profile for this harness, and most agents take them as arguments or from files of their own.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -68,6 +69,7 @@ impl Acp {
             workspace: request.workspace.clone(),
             servers: Servers::new(&self.agent, environment),
             permissions: self.agent.permissions,
+            model: self.agent.model.clone(),
         })
     }
 }
@@ -98,7 +100,8 @@ impl Invocation for Acp {
     fn target(&self) -> String {
         let program = self.agent.command.as_ref().and_then(|argv| argv.0.first());
         let name = program.and_then(|program| Path::new(program).file_name()).and_then(|name| name.to_str());
-        target("acp", name)
+        let harness = name.map_or_else(|| "acp".to_owned(), |name| format!("acp {name}"));
+        target(&harness, self.agent.model.as_deref())
     }
 
     fn sends_system(&self) -> bool {

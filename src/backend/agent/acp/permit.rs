@@ -59,10 +59,10 @@ mod tests {
 
     #[test]
     fn once_comes_before_for_ever_and_no_option_is_no_consent() {
+        use PermissionOptionKind::{AllowAlways, AllowOnce, RejectAlways, RejectOnce};
         let options = |kinds: &[PermissionOptionKind]| -> Vec<PermissionOption> {
             kinds.iter().map(|kind| PermissionOption::new(format!("{kind:?}"), "", *kind)).collect()
         };
-        use PermissionOptionKind::{AllowAlways, AllowOnce, RejectAlways, RejectOnce};
         let all = options(&[AllowAlways, RejectAlways, RejectOnce, AllowOnce]);
         let chosen = |allow, options: &[PermissionOption]| match choose(allow, options) {
             RequestPermissionOutcome::Selected(chosen) => chosen.option_id.to_string(),

@@ -21,10 +21,10 @@ impl Servers {
                 .and_then(|(_, value)| value.to_str())
         };
         let servers = agent.mcp.iter().map(|(name, server)| match (&server.command, &server.url) {
-            (Some(argv), _) => {
-                let program = argv.0.first().cloned().unwrap_or_default();
+            (Some(words), _) => {
+                let program = words.0.first().cloned().unwrap_or_default();
                 let env = server.env.iter().map(|(name, value)| EnvVariable::new(name, value)).collect();
-                let args = argv.0.get(1..).unwrap_or_default().to_vec();
+                let args = words.0.get(1..).unwrap_or_default().to_vec();
                 McpServer::Stdio(McpServerStdio::new(name, program).args(args).env(env))
             }
             (None, url) => {

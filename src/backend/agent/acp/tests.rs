@@ -92,19 +92,23 @@ impl Talk {
     }
 
     fn alerts(&self) -> Vec<&str> {
-        let alert = |signal| match signal {
-            &Signal::Report(Report::Alert(ref alert)) => Some(alert.alert.as_str()),
-            _ => None,
-        };
-        self.out.iter().filter_map(alert).collect()
+        let mut alerts = Vec::new();
+        for report in self.reports() {
+            if let Report::Alert(alert) = report {
+                alerts.push(alert.alert.as_str());
+            }
+        }
+        alerts
     }
 
     fn reports(&self) -> Vec<&Report> {
-        let report = |signal| match signal {
-            &Signal::Report(ref report) => Some(report),
-            _ => None,
-        };
-        self.out.iter().filter_map(report).collect()
+        let mut reports = Vec::new();
+        for signal in &self.out {
+            if let Signal::Report(report) = signal {
+                reports.push(report);
+            }
+        }
+        reports
     }
 
     fn ended(mut self) -> (Result<Answer, Failure>, Vec<Signal>) {
@@ -307,6 +311,38 @@ fn read_only_is_also_a_mode_where_there_is_one() {
     assert_eq!((&said["method"], &said["params"]["modeId"]), (&json!("session/set_mode"), &json!("plan")));
     talk.refuse(-32603, "no");
     assert_eq!((talk.alerts(), talk.said()["method"].as_str()), (vec!["mode"], Some("session/prompt")));
+}
+
+#[test]
+fn a_model_is_set_before_anything_is_asked_of_it_or_refused_by_name() {
+    let opened = json!({ "sessionId": "s", "models": { "currentModelId": "m",
+        "availableModels": [{ "modelId": "m" }, { "modelId": "n" }] } });
+    let talk = |model: &str, opened: &Value| {
+        let mut talk = Talk::with(Errand { model: Some(model.to_owned()), ..errand() }, &json!({}));
+        talk.answer(opened);
+        talk
+    };
+    assert_eq!(talk("p/m", &opened).said()["method"], "session/prompt", "it is set already");
+    let mut set = talk("p/n", &opened);
+    let said = set.said();
+    assert_eq!((&said["method"], &said["params"]["modelId"]), (&json!("session/set_model"), &json!("n")));
+    let accepted = set
+        .reports()
+        .iter()
+        .any(|report| matches!(report, Report::Accepted(accepted) if accepted.model.as_deref() == Some("n")));
+    assert!(accepted);
+    set.answer(&json!({}));
+    assert_eq!(set.said()["method"], "session/prompt");
+
+    let mut refused = talk("p/n", &opened);
+    refused.refuse(404, "no such model");
+    assert_eq!(refused.fatal().unwrap().class, FaultClass::ModelNotFound);
+    let other = talk("p/o", &opened);
+    let failure = other.fatal().unwrap();
+    assert_eq!(failure.class, FaultClass::ModelNotFound);
+    assert!(failure.evidence.contains("`p/o`") && failure.evidence.contains("m, n"), "{failure:?}");
+    let none = talk("p/n", &json!({ "sessionId": "s" }));
+    assert_eq!(none.fatal().unwrap().class, FaultClass::ConfigMissing);
 }
 
 #[test]
