@@ -115,7 +115,7 @@ impl Agent {
                     continue;
                 }
                 Signal::Report(Report::Usage(reported)) => {
-                    replay.usage.push((reported.usage, reported.source))
+                    replay.usage.push((reported.usage, reported.source));
                 }
                 Signal::Report(Report::Turn { usage: Some(usage), .. }) => replay.usage.push(usage),
                 Signal::Report(Report::Accepted(accepted)) => {

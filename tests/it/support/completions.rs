@@ -1,1 +1,1 @@
-//! The OpenAI chat completions protocol over the scriptable server: enough of it for a real client.
+//! The `OpenAI` chat completions protocol over the scriptable server: enough of it for a real client.
