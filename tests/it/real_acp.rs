@@ -366,7 +366,7 @@ fn is_refused(agent: Agent) {
 }
 
 fn hears_nothing(agent: Agent) {
-    let (stage, work) = agent.stage("bypass", "[round]\nfirst_event = \"15s\"\n[retry]\nsame_model = 0\n");
+    let (stage, work) = agent.stage("bypass", "[round]\nfirst_event = \"30s\"\n[retry]\nsame_model = 0\n");
     let server = agent.model(work.path().display().to_string(), |_| Turn::Hang);
     let ran = agent.run(stage, &server);
     let story = ran.story();

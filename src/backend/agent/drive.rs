@@ -24,8 +24,6 @@ use super::{Call, Dialect, ExitFacts, Invocation, LineSplitter, Signal};
 const STDERR_TAIL: usize = 8 * 1024;
 /// How often a lingering agent is asked whether anything it started still works.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
-/// How long an agent that was asked to leave its work has for its answer before it is told to go, at most.
-const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
 /// Size of one read; as large as the pipe is made.
 const CHUNK: usize = 512 * 1024;
 
@@ -158,8 +156,8 @@ impl Shared {
                     match stop {
                         Stop::WhenIdle => {}
                         Stop::Gracefully if interrupt(&dialect, voice.as_ref()) => {
-                            let patience = CANCEL_PATIENCE.min(self.grace);
-                            cancelling = Some(tokio::time::Instant::now() + patience);
+                            // It has the grace once to leave its work, and once more to go.
+                            cancelling = Some(tokio::time::Instant::now() + self.grace);
                         }
                         Stop::Gracefully => control.end(self.grace),
                         Stop::Now => control.end(Duration::ZERO),
