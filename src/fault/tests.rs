@@ -38,6 +38,7 @@ fn table() {
         |terminal| Facts { origin: Origin::Claude, terminal: Some(terminal), status: Some(400), ..NONE };
     let codex = |text| Facts { origin: Origin::Codex, ..said(0, text) };
     let opencode = |label, text| Facts { origin: Origin::Opencode, label: Some(label), ..said(0, text) };
+    let acp = |terminal| Facts { origin: Origin::Acp, terminal: Some(terminal), ..NONE };
     let rows: &[(&str, Facts<'_>, C)] = &[
         ("A1", said(429, ""), C::RateLimited),
         ("A2-503", said(503, ""), C::Overloaded),
@@ -191,6 +192,20 @@ fn table() {
         ("14.5-oc-login", opencode("ProviderAuthError", "log in first"), C::Auth),
         ("14.5-oc-aborted", opencode("MessageAbortedError", "The operation was aborted."), C::UserAbort),
         ("14.5-oc-only", said(0, "Session not found"), C::Unknown),
+        ("acp-cancelled", acp("cancelled"), C::UserAbort),
+        ("acp-turns", acp("max_turn_requests"), C::BudgetLimit),
+        ("acp-tokens", acp("max_tokens"), C::OutputLimit),
+        ("acp-refusal", acp("refusal"), C::ContentPolicy),
+        ("acp-unknown", acp("tired"), C::Unknown),
+        ("acp-login", coded(0, "auth_required"), C::Auth),
+        (
+            "acp-no-session",
+            said(0, "Internal error: No previous sessions found for this project."),
+            C::RequestInvalid,
+        ),
+        ("acp-session", coded(0, "resource_not_found"), C::RequestInvalid),
+        ("acp-params", coded(0, "invalid_params"), C::RequestInvalid),
+        ("acp-method", coded(0, "method_not_found"), C::RequestInvalid),
         ("exit-term", Facts { exit_code: Some(143), ..NONE }, C::UserAbort),
         ("exit-int", Facts { signal: Some(2), ..NONE }, C::UserAbort),
         ("exit-kill", Facts { signal: Some(9), ..NONE }, C::AgentCrash),

@@ -176,7 +176,7 @@ const COLUMNS: [Column; 10] = [
     },
     Column {
         harness: "acp",
-        honours: &[COMMAND, ARGS, PERMISSIONS, BYPASS, ACCEPT_EDITS, READ_ONLY, MCP, CONTINUE],
+        honours: &[MODEL, COMMAND, ARGS, PERMISSIONS, BYPASS, ACCEPT_EDITS, READ_ONLY, MCP, CONTINUE],
     },
     Column { harness: "command", honours: &[COMMAND, ARGS, PROMPT_VIA, PROMPT_FILE, PROTOCOL] },
     Column {

@@ -3,8 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests write files and start programs")]
 #![allow(missing_docs, reason = "tests")]
 
+mod acp;
 mod architecture;
 mod captures;
+mod captures_acp;
 mod chat;
 mod chat_apis;
 mod chat_faults;
@@ -16,6 +18,7 @@ mod process;
 mod profile_errors;
 mod public_mocks;
 mod ready;
+mod real_acp;
 mod real_aider;
 mod real_claude;
 mod real_codex;

@@ -24,10 +24,25 @@ pub enum Signal {
     Fatal(Failure),
     /// As [`Signal::Fatal`], and every moment costs money: no grace.
     Runaway(Failure),
+    /// A line for the agent's standard input, without its newline. Only from a conversation.
+    Say(Vec<u8>),
+    /// Nothing more will be said: the agent's standard input ends. Only from a conversation.
+    Close,
 }
 
 /// The output of one kind of agent.
+///
+/// One that is also a conversation says something itself: with [`Signal::Say`], whenever it is called.
 pub trait Dialect: Send {
+    /// What a conversation begins with; called once, before any line.
+    fn open(&mut self, _out: &mut Vec<Signal>) {}
+
+    /// Asks the agent to leave its work, and says whether it was asked: a conversation that has not begun to work, and
+    /// output that nobody answers to, can only be ended.
+    fn interrupt(&mut self, _out: &mut Vec<Signal>) -> bool {
+        false
+    }
+
     /// Takes one line, without its newline.
     fn line(&mut self, line: &[u8], out: &mut Vec<Signal>);
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +18,7 @@ use crate::file::{Secrets, Veil};
 use crate::process::{Exit, Guard, ProcessError, Spec, Stdin};
 
 use super::aside::Asides;
+use super::voice::Voice;
 use super::{Call, Dialect, ExitFacts, Invocation, LineSplitter, Signal};
 
 /// How much of the end of standard error is kept for a verdict, bytes.
@@ -66,9 +67,23 @@ impl Harness for AgentHarness {
     }
 }
 
+/// The parser of one attempt: the reading thread feeds it, and who ends the attempt may have it say so.
+type SharedDialect = Arc<Mutex<Box<dyn Dialect>>>;
+
+fn lock(dialect: &SharedDialect) -> MutexGuard<'_, Box<dyn Dialect>> {
+    dialect.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the reading thread tells before it ends.
+enum Turn {
+    /// The attempt has failed; the agent has this long to go, or the usual grace.
+    Failed(Failure, Option<Duration>),
+    /// The conversation is over.
+    Over,
+}
+
 /// What the reading thread gives back.
 struct Reading {
-    dialect: Box<dyn Dialect>,
     bytes: u64,
     redacted: u64,
     error: Option<std::io::Error>,
@@ -89,27 +104,29 @@ impl Shared {
         let mut env = self.environment.clone();
         env.retain(|(name, _)| own.iter().all(|(set, _)| set != name));
         env.extend(own);
-        let spec = Spec {
-            program: self.program.clone(),
-            args,
-            env,
-            cwd: request.workspace.clone(),
-            stdin: Stdin::Bytes(stdin),
-        };
+        let conversation = self.invocation.conversation(&request, &env);
+        let stdin = if conversation.is_some() { Stdin::Pipe } else { Stdin::Bytes(stdin) };
+        let dialect = conversation.unwrap_or_else(|| self.invocation.dialect(&request));
+        let dialect: SharedDialect = Arc::new(Mutex::new(dialect));
+        let spec = Spec { program: self.program.clone(), args, env, cwd: request.workspace.clone(), stdin };
         let started = Instant::now();
         let mut child = self.guard.spawn(spec).await.map_err(|error| not_started(&error))?;
         let control = child.control();
         let program = self.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         link.tell(Report::Spawned { pid: child.pid(), program }).await.map_err(gone)?;
-        let (fatal_tell, mut fatal) = mpsc::unbounded_channel();
+        let (turn_tell, mut turns) = mpsc::unbounded_channel();
+        let voice = child.take_stdin().map(|pipe| {
+            Voice::new(pipe, &request.transcript.with_extension("in"), Arc::clone(&self.secrets))
+        });
         let reading = child.take_stdout().map(|pipe| {
             let (tell, told) = oneshot::channel();
             let reader = Reader {
                 veil: Veil::new(&self.secrets),
                 transcript,
-                dialect: self.invocation.dialect(&request),
+                dialect: Arc::clone(&dialect),
+                voice: voice.clone(),
                 link: link.clone(),
-                fatal: fatal_tell,
+                turns: turn_tell,
             };
             std::thread::spawn(move || {
                 let _ = tell.send(reader.read(pipe));
@@ -132,6 +149,7 @@ impl Shared {
         let mut busy_told = false;
         let mut fatal_failure: Option<Failure> = None;
         let mut listening = true;
+        let mut cancelling = None;
         let exit = loop {
             tokio::select! {
                 exit = child.wait() => break exit,
@@ -139,6 +157,10 @@ impl Shared {
                     asked = Some(stop);
                     match stop {
                         Stop::WhenIdle => {}
+                        Stop::Gracefully if interrupt(&dialect, voice.as_ref()) => {
+                            // It has the grace once to leave its work, and once more to go.
+                            cancelling = Some(tokio::time::Instant::now() + self.grace);
+                        }
                         Stop::Gracefully => control.end(self.grace),
                         Stop::Now => control.end(Duration::ZERO),
                     }
@@ -158,12 +180,21 @@ impl Shared {
                         let _ = link.tell(Report::Alert(alert)).await;
                     }
                 }
-                failure = fatal.recv(), if listening => match failure {
-                    Some((failure, grace)) => {
+                () = at(cancelling), if cancelling.is_some() => {
+                    cancelling = None;
+                    control.end(self.grace);
+                }
+                turn = turns.recv(), if listening => match turn {
+                    Some(Turn::Failed(failure, grace)) => {
                         if fatal_failure.is_none() {
                             control.end(grace.unwrap_or(self.grace));
                         }
                         fatal_failure.get_or_insert(failure);
+                    }
+                    Some(Turn::Over) => {
+                        if cancelling.take().is_some() {
+                            control.end(self.grace);
+                        }
                     }
                     None => listening = false,
                 },
@@ -172,13 +203,14 @@ impl Shared {
         let stderr = settled(complaints).await.unwrap_or_default();
         let read = settled(reading).await;
         let facts = ExitFacts { code: exit.code, signal: exit.signal };
+        let said = voice.map_or(0, |voice| voice.redacted());
         let (verdict, bytes, redacted) = match read {
-            Some(mut read) => {
+            Some(read) => {
                 let verdict = match read.error {
                     Some(error) => Err(local(format!("failed to write the transcript: {error}"))),
-                    None => read.dialect.finish(facts, &stderr),
+                    None => lock(&dialect).finish(facts, &stderr),
                 };
-                (verdict, read.bytes, read.redacted)
+                (verdict, read.bytes, read.redacted + said)
             }
             None => (Err(local("the agent's output did not end with the agent".to_owned())), 0, 0),
         };
@@ -254,6 +286,25 @@ fn open(path: &Path) -> Result<File, Failure> {
         .map_err(|error| local(format!("failed to open {}: {error}", path.display())))
 }
 
+/// Has a conversation ask the agent to leave its work, and says whether it was asked.
+fn interrupt(dialect: &SharedDialect, voice: Option<&Voice>) -> bool {
+    let Some(voice) = voice else { return false };
+    let mut signals = Vec::new();
+    let asked = lock(dialect).interrupt(&mut signals);
+    let heard = signals.into_iter().all(|signal| match signal {
+        Signal::Say(line) => voice.say(line),
+        _ => true,
+    });
+    asked && heard
+}
+
+async fn at(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Waits for a reader whose process is gone; a pipe that a survivor holds open is not waited for longer.
 async fn settled<T>(reading: Option<oneshot::Receiver<T>>) -> Option<T> {
     tokio::time::timeout(Duration::from_secs(5), reading?).await.ok()?.ok()
@@ -262,9 +313,10 @@ async fn settled<T>(reading: Option<oneshot::Receiver<T>>) -> Option<T> {
 struct Reader {
     veil: Veil,
     transcript: File,
-    dialect: Box<dyn Dialect>,
+    dialect: SharedDialect,
+    voice: Option<Voice>,
     link: Link,
-    fatal: mpsc::UnboundedSender<(Failure, Option<Duration>)>,
+    turns: mpsc::UnboundedSender<Turn>,
 }
 
 impl Reader {
@@ -275,6 +327,8 @@ impl Reader {
         let mut lines = LineSplitter::default();
         let mut signals = Vec::new();
         let (mut bytes, mut redacted, mut error) = (0, 0, None);
+        lock(&self.dialect).open(&mut signals);
+        self.pass_on(&mut signals);
         loop {
             clear.clear();
             // Without anything to hide, what was read is taken as it is.
@@ -300,33 +354,48 @@ impl Reader {
                 error = self.transcript.write_all(piece).err();
             }
             bytes += piece.len() as u64;
-            let dialect = &mut self.dialect;
-            lines.push(piece, |line| dialect.line(line.bytes, &mut signals));
-            if end {
-                lines.finish(|line| dialect.line(line.bytes, &mut signals));
-                dialect.end(&mut signals);
-            } else {
-                dialect.flush(&mut signals);
+            {
+                let mut dialect = lock(&self.dialect);
+                lines.push(piece, |line| dialect.line(line.bytes, &mut signals));
+                if end {
+                    lines.finish(|line| dialect.line(line.bytes, &mut signals));
+                    dialect.end(&mut signals);
+                } else {
+                    dialect.flush(&mut signals);
+                }
             }
-            self.pass_on(&mut signals, bytes);
+            let _ = self.link.tell_blocking(Report::Transcript(bytes));
+            self.pass_on(&mut signals);
             if end {
-                return Reading { dialect: self.dialect, bytes, redacted, error };
+                return Reading { bytes, redacted, error };
             }
         }
     }
 
-    fn pass_on(&self, signals: &mut Vec<Signal>, bytes: u64) {
-        let _ = self.link.tell_blocking(Report::Transcript(bytes));
+    fn pass_on(&self, signals: &mut Vec<Signal>) {
         for signal in signals.drain(..) {
             match signal {
                 Signal::Report(report) => {
                     let _ = self.link.tell_blocking(report);
                 }
                 Signal::Fatal(failure) => {
-                    let _ = self.fatal.send((failure, None));
+                    let _ = self.turns.send(Turn::Failed(failure, None));
                 }
                 Signal::Runaway(failure) => {
-                    let _ = self.fatal.send((failure, Some(Duration::ZERO)));
+                    let _ = self.turns.send(Turn::Failed(failure, Some(Duration::ZERO)));
+                }
+                Signal::Say(line) => {
+                    if self.voice.as_ref().is_some_and(|voice| !voice.say(line)) {
+                        let words = "the agent asks more than it reads the answers to";
+                        let failure = Failure::ours(FaultClass::AgentCrash, words);
+                        let _ = self.turns.send(Turn::Failed(failure, Some(Duration::ZERO)));
+                    }
+                }
+                Signal::Close => {
+                    if let Some(voice) = &self.voice {
+                        voice.close();
+                    }
+                    let _ = self.turns.send(Turn::Over);
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::backend::Request;
 use crate::event::Failure;
 use crate::profile::Profile;
 
-use super::{Aider, AnyCommand, Claude, Codex, Dialect, Gemini, Listener, Opencode};
+use super::{Acp, Aider, AnyCommand, Claude, Codex, Dialect, Gemini, Listener, Opencode};
 
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -83,6 +83,16 @@ pub trait Invocation: Send + Sync {
         None
     }
 
+    /// A parser that also speaks, for an agent whose standard input stays open; it takes the place of
+    /// [`Invocation::dialect`] and of [`Call::stdin`]. `environment` is what the agent is started with.
+    fn conversation(
+        &self,
+        _request: &Request,
+        _environment: &[(OsString, OsString)],
+    ) -> Option<Box<dyn Dialect>> {
+        None
+    }
+
     /// Who gets the prompts: harness, and model where one is named.
     fn target(&self) -> String;
 
@@ -98,6 +108,7 @@ pub trait Invocation: Send + Sync {
 /// The agent CLI of a profile; `None` for a harness that is none.
 pub fn invocation(profile: &Profile) -> Option<Box<dyn Invocation>> {
     Some(match profile.agent.harness.as_str() {
+        "acp" => Box::new(Acp::new(profile)),
         "aider" => Box::new(Aider::new(profile)),
         "claude" => Box::new(Claude::new(profile)),
         "codex" => Box::new(Codex::new(profile)),

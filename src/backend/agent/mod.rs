@@ -1,5 +1,6 @@
 //! Agent CLIs: what their output means, one dialect each.
 
+pub mod acp;
 pub mod aider;
 mod aside;
 pub mod claude;
@@ -14,7 +15,9 @@ pub mod lines;
 pub mod opencode;
 mod price;
 pub mod text;
+mod voice;
 
+pub use acp::{Acp, AcpDialect};
 pub use aider::{Aider, AiderDialect};
 pub use aside::{Aside, Listener};
 pub use claude::{Claude, ClaudeDialect};

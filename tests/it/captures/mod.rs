@@ -147,7 +147,7 @@ impl Agent {
                     replay.fatal.get_or_insert(failure);
                     replay.runaway = true;
                 }
-                Signal::Report(_) => {}
+                _ => {}
             }
             replay.signals.push(words);
         }

@@ -22,7 +22,7 @@ fn verdict(text: &str) -> Result<Answer, Failure> {
 fn fatal(out: &[Signal]) -> Option<FaultClass> {
     out.iter().find_map(|signal| match signal {
         Signal::Fatal(failure) | Signal::Runaway(failure) => Some(failure.class),
-        Signal::Report(_) => None,
+        _ => None,
     })
 }
 
