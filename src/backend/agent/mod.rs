@@ -6,6 +6,7 @@ pub mod dialect;
 mod drive;
 mod invoke;
 pub mod lines;
+pub mod opencode;
 pub mod text;
 
 pub use claude::{Claude, ClaudeDialect};

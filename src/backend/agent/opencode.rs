@@ -1,0 +1,3 @@
+//! opencode's `run --format json`.
+
+pub(crate) mod config;
