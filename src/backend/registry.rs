@@ -8,10 +8,11 @@ use std::sync::Arc;
 pub use crate::file::Secrets;
 use crate::file::is_secret_name;
 use crate::process::Guard;
-use crate::profile::Profile;
+use crate::profile::{Profile, Server};
 
 use super::Harness;
 use super::agent::{AgentHarness, Invocation, invocation};
+use super::opencode::{self, OpencodeServer, OwnServer};
 use super::chat::{ChatHarness, ModelOptions, Openai, Script, ScriptedHarness, SecretKey, Settings};
 use super::shell::GuardedShell;
 
@@ -53,6 +54,7 @@ pub fn harness(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
     match profile.agent.harness.as_str() {
         "chat" => chat(place),
         "scripted" => scripted(place),
+        "opencode-server" => opencode_server(place),
         other => Err(Unavailable {
             what: format!("the harness `{other}` is not built into this version"),
             remedy: "use another one of `provost help harnesses`".to_owned(),
@@ -83,10 +85,12 @@ pub fn agent_environment(
 ) -> BTreeMap<String, String> {
     let invocation = invocation(profile);
     let mut reaches = BTreeMap::new();
-    for (name, value) in invocation.as_ref().map_or(&[][..], |invocation| invocation.defaults()) {
+    let serves = profile.agent.harness == "opencode-server";
+    let (none, defaults) = if serves { (opencode::INHERITS, opencode::DEFAULTS) } else { (&[][..], &[][..]) };
+    for (name, value) in invocation.as_ref().map_or(defaults, |invocation| invocation.defaults()) {
         reaches.insert((*name).to_owned(), (*value).to_owned());
     }
-    let needed = invocation.as_ref().map_or(&[][..], |invocation| invocation.inherits());
+    let needed = invocation.as_ref().map_or(none, |invocation| invocation.inherits());
     let named = profile.agent.inherit_env.iter().map(String::as_str).chain(needed.iter().copied());
     let tokens = profile.agent.mcp.values().filter_map(|server| server.key_env.as_deref());
     for name in named.chain(tokens) {
@@ -96,6 +100,9 @@ pub fn agent_environment(
     }
     if let Some(invocation) = &invocation {
         reaches.extend(invocation.environment(environment));
+    }
+    if serves {
+        reaches.extend(opencode::environment(profile, environment));
     }
     reaches.extend(profile.agent.env.clone());
     reaches
@@ -143,6 +150,10 @@ pub fn ready(
     }
     match profile.agent.harness.as_str() {
         "scripted" => script(profile).map(drop),
+        "opencode-server" => match &profile.agent.server {
+            None => program(profile, "opencode", environment, workspace).map(drop),
+            Some(server) => password(server, environment).map(drop),
+        },
         _ => Ok(()),
     }
 }
@@ -175,6 +186,19 @@ fn agent(place: &Place<'_>, invocation: Box<dyn Invocation>) -> Result<Arc<dyn H
     let grace = place.profile.round.grace.0;
     let secrets = Arc::clone(&place.secrets);
     Ok(Arc::new(AgentHarness::new(invocation, program, environment, grace, place.guard.clone(), secrets)))
+}
+
+/// The password of a server that the profile names, if it has one.
+fn password(
+    server: &Server,
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<String>, Unavailable> {
+    let Some(name) = &server.password_env else { return Ok(None) };
+    let value = environment.get(name).filter(|value| !value.is_empty()).cloned();
+    value.map(Some).ok_or_else(|| Unavailable {
+        what: format!("the variable `{name}` that holds the server's password is not set"),
+        remedy: format!("set `{name}`, or take `password_env` out of the profile if no password is needed"),
+    })
 }
 
 fn present(key: &str, environment: &BTreeMap<String, String>) -> Result<String, Unavailable> {
@@ -236,6 +260,22 @@ fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
             remedy: "look at `base_url` and `key_env` of the endpoint".to_owned(),
         })?;
     Ok(Arc::new(ChatHarness::new(endpoint, settings(place))))
+}
+
+fn opencode_server(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
+    let (profile, secrets) = (place.profile, Arc::clone(&place.secrets));
+    if let Some(server) = &profile.agent.server {
+        let password = password(server, place.environment)?;
+        let given = OpencodeServer::given(profile, password, place.workspace, secrets);
+        let given = given.map_err(|what| Unavailable { what, remedy: "look at `agent.server`".to_owned() })?;
+        return Ok(Arc::new(given));
+    }
+    let own = OwnServer {
+        program: program(profile, "opencode", place.environment, place.workspace)?,
+        environment: os(agent_environment(profile, place.environment)),
+        guard: place.guard.clone(),
+    };
+    Ok(Arc::new(OpencodeServer::own(profile, own, secrets)))
 }
 
 fn scripted(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
