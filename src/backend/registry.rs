@@ -12,8 +12,8 @@ use crate::profile::{Profile, Server};
 
 use super::Harness;
 use super::agent::{AgentHarness, Invocation, invocation};
-use super::opencode::{self, OpencodeServer, OwnServer};
 use super::chat::{ChatHarness, ModelOptions, Openai, Script, ScriptedHarness, SecretKey, Settings};
+use super::opencode::{self, OpencodeServer, OwnServer};
 use super::shell::GuardedShell;
 
 /// Something that the profile needs is not there; exit code 4.
@@ -189,10 +189,7 @@ fn agent(place: &Place<'_>, invocation: Box<dyn Invocation>) -> Result<Arc<dyn H
 }
 
 /// The password of a server that the profile names, if it has one.
-fn password(
-    server: &Server,
-    environment: &BTreeMap<String, String>,
-) -> Result<Option<String>, Unavailable> {
+fn password(server: &Server, environment: &BTreeMap<String, String>) -> Result<Option<String>, Unavailable> {
     let Some(name) = &server.password_env else { return Ok(None) };
     let value = environment.get(name).filter(|value| !value.is_empty()).cloned();
     value.map(Some).ok_or_else(|| Unavailable {
@@ -267,7 +264,8 @@ fn opencode_server(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
     if let Some(server) = &profile.agent.server {
         let password = password(server, place.environment)?;
         let given = OpencodeServer::given(profile, password, place.workspace, secrets);
-        let given = given.map_err(|what| Unavailable { what, remedy: "look at `agent.server`".to_owned() })?;
+        let given =
+            given.map_err(|what| Unavailable { what, remedy: "look at `agent.server`".to_owned() })?;
         return Ok(Arc::new(given));
     }
     let own = OwnServer {

@@ -306,7 +306,8 @@ impl Rules<'_> {
         for key in keys {
             if self.is_set(key) {
                 let title = format!("`{key}` cannot be honoured by a server that provost does not start");
-                let help = "set it where the server is started, or remove `agent.server` so that provost starts one";
+                let help =
+                    "set it where the server is started, or remove `agent.server` so that provost starts one";
                 self.refuse(key, title, "would be dropped", help);
             }
         }

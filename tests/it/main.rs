@@ -7,6 +7,7 @@ mod architecture;
 mod captures;
 mod chat;
 mod generated;
+mod opencode_server;
 mod process;
 mod profile_errors;
 mod real_claude;

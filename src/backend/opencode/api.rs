@@ -67,7 +67,8 @@ impl ApiError {
 
     /// The failure of an attempt that could not go on.
     pub(super) fn failure(&self, emitted_output: bool) -> Failure {
-        let failure = |class, scope| Failure { scope, emitted_output, ..Failure::ours(class, self.to_string()) };
+        let failure =
+            |class, scope| Failure { scope, emitted_output, ..Failure::ours(class, self.to_string()) };
         match self {
             Self::Transport(_) => failure(FaultClass::Transport, FaultScope::Provider),
             Self::Strange(_) | Self::Refused { status: 404, .. } => {
@@ -78,7 +79,8 @@ impl ApiError {
                     401 => format!("{self}; look at `agent.server.password_env` and `agent.server.username`"),
                     _ => self.to_string(),
                 };
-                let facts = Facts { status: Some(*status), emitted_output, ..Facts::new(Origin::Opencode, &text) };
+                let facts =
+                    Facts { status: Some(*status), emitted_output, ..Facts::new(Origin::Opencode, &text) };
                 fault::classify(&facts)
             }
         }
@@ -110,7 +112,9 @@ pub(super) struct Session {
 
 impl Session {
     fn read(value: &Value) -> Result<Self, ApiError> {
-        let id = text(value, "id").filter(|id| !id.is_empty()).ok_or_else(|| strange("a session without an id"))?;
+        let id = text(value, "id")
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| strange("a session without an id"))?;
         Ok(Self {
             id: SessionId::new(id),
             parent: text(value, "parentID"),
@@ -170,7 +174,7 @@ impl Api {
         Ok(Self { client, base, credentials, directory, veil, clock: Mutex::new(None) })
     }
 
-    /// The server's clock, in milliseconds since 1970, half a second more or less; `None` before its first answer.
+    /// The server's clock, in milliseconds since 1970, up to a second late; `None` before its first answer.
     pub(super) fn now(&self) -> Option<u64> {
         let (at, heard) = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
         Some(at.saturating_add(u64::try_from(heard.elapsed().as_millis()).unwrap_or(0)))
@@ -189,7 +193,10 @@ impl Api {
         let providers = providers.ok_or_else(|| strange("no list of providers"))?;
         Ok(providers.iter().any(|entry| {
             entry.get("id").and_then(Value::as_str) == Some(provider)
-                && entry.get("models").and_then(Value::as_object).is_some_and(|models| models.contains_key(model))
+                && entry
+                    .get("models")
+                    .and_then(Value::as_object)
+                    .is_some_and(|models| models.contains_key(model))
         }))
     }
 
@@ -306,7 +313,8 @@ impl Api {
 
     /// Opens the stream of events.
     pub(super) async fn events(&self) -> Result<reqwest::Response, ApiError> {
-        let sent = self.request(Method::GET, &["event"], &[]).header(header::ACCEPT, "text/event-stream").send();
+        let sent =
+            self.request(Method::GET, &["event"], &[]).header(header::ACCEPT, "text/event-stream").send();
         let response = tokio::time::timeout(CONNECT, sent)
             .await
             .map_err(|_| ApiError::Transport("the server's event stream did not open in time".to_owned()))?
@@ -392,10 +400,10 @@ impl Api {
         let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
         let millis = date.and_then(|date| u64::try_from(date.as_millisecond()).ok());
-        if let Some(millis) = millis {
-            // The header has whole seconds.
-            let heard = (millis.saturating_add(500), Instant::now());
-            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(heard);
+        // The header has whole seconds and is late: it is never earlier there than it says, so that the largest is the
+        // nearest.
+        if let Some(millis) = millis.filter(|millis| self.now().is_none_or(|now| now < *millis)) {
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((millis, Instant::now()));
         }
     }
 
@@ -437,7 +445,9 @@ mod tests {
         for good in ["http://127.0.0.1:4096", "https://box.example/opencode/", "http://[::1]:80"] {
             assert!(address(good).is_some(), "{good}");
         }
-        for bad in ["", "box", "ftp://box", "http://", "http://me:pw@box", "http://box?directory=x", "http://box#x"] {
+        for bad in
+            ["", "box", "ftp://box", "http://", "http://me:pw@box", "http://box?directory=x", "http://box#x"]
+        {
             assert!(address(bad).is_none(), "{bad}");
         }
         let here = |url: &str| is_here(&address(url).unwrap());

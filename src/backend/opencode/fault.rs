@@ -42,7 +42,8 @@ impl Found {
                     Some(code) => self.take_status(code.as_u64()),
                     None => {}
                 }
-                if let Some(kind) = object.get("type").and_then(Value::as_str).filter(|kind| *kind != "error") {
+                if let Some(kind) = object.get("type").and_then(Value::as_str).filter(|kind| *kind != "error")
+                {
                     self.kind = Some(kind.to_owned());
                 }
                 for key in ["message", "responseBody", "error"] {
@@ -89,7 +90,12 @@ pub(super) fn classify(error: &Value, emitted_output: bool) -> Failure {
 }
 
 /// What the server says of a try that failed and that it means to repeat after `delay` seconds.
-pub(super) fn retrying(message: &str, reason: Option<&str>, delay: Option<f64>, emitted_output: bool) -> Failure {
+pub(super) fn retrying(
+    message: &str,
+    reason: Option<&str>,
+    delay: Option<f64>,
+    emitted_output: bool,
+) -> Failure {
     let mut found = Found::default();
     found.look(&Value::String(message.to_owned()), DEPTH);
     let text = found.text.take().unwrap_or_else(|| message.to_owned());

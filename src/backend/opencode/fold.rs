@@ -51,6 +51,8 @@ pub(super) struct Fold {
     turn: u64,
     begun: bool,
     emitted: bool,
+    /// Whether events were missed and no snapshot has come since: what ends then may not be known whole.
+    blind: bool,
     strikes: u32,
     retries: BTreeSet<(u64, Option<u64>)>,
     /// What the server's own waits may still take.
@@ -68,6 +70,7 @@ impl Fold {
             turn: 0,
             begun: false,
             emitted: false,
+            blind: false,
             strikes: 0,
             retries: BTreeSet::new(),
             patience,
@@ -94,6 +97,7 @@ impl Fold {
     /// sign of life of the model or its tools; a status is none, since a server that only retries has many.
     pub(super) fn event(&mut self, what: &What, now: Option<u64>, out: &mut Vec<Signal>) -> bool {
         match what {
+            What::Message(message) if self.blind && message.completed => {}
             What::Message(message) => self.message(message, out),
             What::Part(part) => self.part(&part.message, part, out),
             What::Delta { message, part, text, delta } => self.delta(message, part, *text, delta, out),
@@ -114,6 +118,7 @@ impl Fold {
 
     /// Takes messages as they stand.
     pub(super) fn snapshot(&mut self, messages: &[Message], out: &mut Vec<Signal>) {
+        self.blind = false;
         for message in messages {
             if self.is_ours(&message.id) && message.assistant {
                 self.turns.entry(message.id.clone()).or_default();
@@ -127,6 +132,7 @@ impl Fold {
 
     /// The stream was cut: of every text that grows, pieces may be missing from here on.
     pub(super) fn gap(&mut self) {
+        self.blind = true;
         let open = self.turns.values_mut().filter(|turn| !turn.told).flat_map(|turn| turn.parts.values_mut());
         for shown in open.filter(|shown| !shown.ended) {
             shown.gap = true;

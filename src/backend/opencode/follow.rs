@@ -59,7 +59,9 @@ async fn reopen(work: &mut Work, why: &str) -> Result<Stream, Failure> {
         tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt)).await;
         match Stream::open(&work.api).await {
             Ok(stream) => return Ok(stream),
-            Err(error @ ApiError::Refused { status: ..500, .. }) => return Err(error.failure(work.fold.emitted())),
+            Err(error @ ApiError::Refused { status: ..500, .. }) => {
+                return Err(error.failure(work.fold.emitted()));
+            }
             Err(error) => last = Some(error),
         }
     }

@@ -41,6 +41,8 @@ mod verdict;
 mod wire;
 mod work;
 
+#[cfg(test)]
+mod tests;
 
 use api::{Api, Credentials};
 use server::{Recipe, Server};
@@ -138,7 +140,8 @@ impl OpencodeServer {
         let shared = Shared {
             host,
             model,
-            target: named.map_or_else(|| "opencode-server".to_owned(), |model| format!("opencode-server {model}")),
+            target: named
+                .map_or_else(|| "opencode-server".to_owned(), |model| format!("opencode-server {model}")),
             permissions: profile.agent.permissions,
             mode: profile.stream.mode,
             grace: profile.round.grace.0,
@@ -167,12 +170,12 @@ fn rules(permissions: Option<Permissions>) -> Vec<Value> {
     let said: &[(&str, &str)] = match permissions {
         None => &[],
         Some(Permissions::Bypass) => &[("*", "allow")],
-        Some(Permissions::AcceptEdits) => &[("edit", "allow"), ("bash", "deny"), ("external_directory", "deny")],
+        Some(Permissions::AcceptEdits) => {
+            &[("edit", "allow"), ("bash", "deny"), ("external_directory", "deny")]
+        }
         Some(Permissions::ReadOnly) => &[("edit", "deny"), ("bash", "deny"), ("external_directory", "deny")],
     };
     let nobody = [("question", "deny"), ("plan_enter", "deny"), ("plan_exit", "deny")];
-    let rule = |(permission, action): &(&str, &str)| {
-        json!({ "permission": permission, "pattern": "*", "action": action })
-    };
+    let rule = |(permission, action): &(&str, &str)| json!({ "permission": permission, "pattern": "*", "action": action });
     said.iter().chain(&nobody).map(rule).collect()
 }

@@ -306,9 +306,8 @@ mod tests {
     fn both_kinds_of_secrets_are_taken_out_wherever_the_output_is_cut() {
         let text = b"a profile-key b server-password c";
         for cut in 0..=text.len() {
-            let secret = |name: &str, value: &str| {
-                Veil::new(&Secrets::new([(name.to_owned(), value.to_owned())]))
-            };
+            let secret =
+                |name: &str, value: &str| Veil::new(&Secrets::new([(name.to_owned(), value.to_owned())]));
             let mut drain = Drain {
                 veils: [secret("A", "profile-key"), secret("B", "server-password")],
                 log: PathBuf::new(),

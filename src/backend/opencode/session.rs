@@ -19,8 +19,8 @@ use super::work::{Verdict, Work, consumed};
 use super::{Host, Shared, follow, poll, rules};
 use crate::backend::{Gone, Link, Report, Request, SessionPlan, Stop};
 use crate::event::{
-    AlertRaised, AttemptAccepted, Failure, FaultClass, FaultScope, PromptPart, SessionId, Severity,
-    Usage, UsageReported, UsageSource,
+    AlertRaised, AttemptAccepted, Failure, FaultClass, FaultScope, PromptPart, SessionId, Severity, Usage,
+    UsageReported, UsageSource,
 };
 use crate::profile::StreamMode;
 use crate::profile::element::Price;
@@ -125,8 +125,14 @@ impl Shared {
         };
         let fold = Fold::new(anchor, self.patience);
         let quiet = stream.is_none();
-        let work =
-            Work::new((Arc::clone(&api), id, link.clone()), fold, transcript, self.permissions, quiet, before);
+        let work = Work::new(
+            (Arc::clone(&api), id, link.clone()),
+            fold,
+            transcript,
+            self.permissions,
+            quiet,
+            before,
+        );
         self.record(request, &link).await?;
         let mut body = json!({ "parts": [{ "type": "text", "text": request.user }] });
         if let Some(system) = &request.system {
@@ -151,14 +157,17 @@ impl Shared {
     /// The model as a request names it, if the server knows it: one that it does not know gets no answer at all.
     async fn model(&self, api: &Api) -> Result<Option<(String, String)>, Failure> {
         let Some(model) = &self.model else { return Ok(None) };
-        let unknown = |text| Failure { scope: FaultScope::Model, ..Failure::ours(FaultClass::ModelNotFound, text) };
+        let unknown =
+            |text| Failure { scope: FaultScope::Model, ..Failure::ours(FaultClass::ModelNotFound, text) };
         let (provider, name) = model.split_once('/').ok_or_else(|| {
             unknown(format!("the model `{model}` names no provider; write `agent.model` as `provider/model`"))
         })?;
         if api.knows(provider, name).await.map_err(|error| error.failure(false))? {
             return Ok(Some((provider.to_owned(), name.to_owned())));
         }
-        Err(unknown(format!("the opencode server knows no model `{model}`; look at `agent.model` and its configuration")))
+        Err(unknown(format!(
+            "the opencode server knows no model `{model}`; look at `agent.model` and its configuration"
+        )))
     }
 
     /// The session of the plan, with the profile's permissions. A session that is to be known must be.
@@ -189,7 +198,8 @@ impl Shared {
     }
 
     async fn record(&self, request: &Request, link: &Link) -> Result<(), Failure> {
-        let parts = [(PromptPart::System, request.system.clone()), (PromptPart::User, Some(request.user.clone()))];
+        let parts =
+            [(PromptPart::System, request.system.clone()), (PromptPart::User, Some(request.user.clone()))];
         for (part, text) in parts {
             let Some(text) = text else { continue };
             let target = self.target.clone();
@@ -199,7 +209,13 @@ impl Shared {
     }
 
     /// Ends what may still run, and reports what was said and consumed to the last.
-    async fn settle(&self, ends: &mut Ends, verdict: Verdict, stop: Option<Stop>, link: &mut Link) -> Verdict {
+    async fn settle(
+        &self,
+        ends: &mut Ends,
+        verdict: Verdict,
+        stop: Option<Stop>,
+        link: &mut Link,
+    ) -> Verdict {
         let Some(work) = &mut ends.work else { return verdict };
         let mut verdict = verdict;
         if ends.server.as_ref().is_some_and(|server| server.is_gone()) {
@@ -352,7 +368,10 @@ fn unknown(id: &SessionId, error: &ApiError) -> Failure {
     if !error.is_missing() {
         return error.failure(false);
     }
-    Failure::ours(FaultClass::RequestInvalid, format!("the session `{id}` is not known to the opencode server"))
+    Failure::ours(
+        FaultClass::RequestInvalid,
+        format!("the session `{id}` is not known to the opencode server"),
+    )
 }
 
 fn told() -> Failure {

@@ -47,9 +47,10 @@ pub(super) fn standing(messages: &[Message]) -> Standing {
         }
         Some("error") => ended(FaultClass::ServerError, "the model's turn ended with an error".to_owned()),
         Some(finish) => match last.text() {
-            text if text.is_empty() => {
-                ended(FaultClass::NoPayload, format!("the model ended its turn with {finish} and without a text"))
-            }
+            text if text.is_empty() => ended(
+                FaultClass::NoPayload,
+                format!("the model ended its turn with {finish} and without a text"),
+            ),
             text => Standing::Ended(Ok(Answer { text, stop_reason: Some(finish.to_owned()) })),
         },
     }

@@ -225,7 +225,11 @@ pub(super) enum About {
 impl Ask {
     pub(super) fn permission(value: &Value) -> Option<Self> {
         let kind = text(value, "permission")?;
-        Some(Self { id: text(value, "id")?, session: text(value, "sessionID")?, about: About::Permission(kind) })
+        Some(Self {
+            id: text(value, "id")?,
+            session: text(value, "sessionID")?,
+            about: About::Permission(kind),
+        })
     }
 
     pub(super) fn question(value: &Value) -> Option<Self> {

@@ -81,6 +81,8 @@ pub(super) struct Work {
     answered: BTreeSet<String>,
     alerts: BTreeSet<String>,
     told_busy: bool,
+    /// Whether the server's last word was that the session works; it was so when it took the prompt.
+    busy: bool,
     idle: Option<Idle>,
     misses: u32,
     /// Whether the session came to its end by itself.
@@ -114,6 +116,7 @@ impl Work {
             answered: BTreeSet::new(),
             alerts: BTreeSet::new(),
             told_busy: false,
+            busy: true,
             idle: None,
             misses: 0,
             ended: false,
@@ -128,6 +131,11 @@ impl Work {
             (0, None) => None,
             (misses, _) => Some(SOON * 2_u32.pow(misses)),
         }
+    }
+
+    /// What gives a sign of life while the server's last word was that the session works, and no stream is followed.
+    pub(super) fn pulse(&self) -> Option<(Link, u64)> {
+        self.busy.then(|| (self.link.clone(), self.transcript.bytes()))
     }
 
     /// Takes what the stream brought. Says whether it is time for a look.
@@ -191,13 +199,12 @@ impl Work {
         let status = self.api.status(&self.session).await?;
         let mut out = Vec::new();
         self.fold.status(&status, self.api.now(), &mut out);
+        // Neither a server that only tries again nor one that does nothing is at work.
+        self.busy = status == Status::Busy;
         if status != Status::Idle {
             self.idle = None;
-            if self.quiet && status == Status::Busy {
-                if !std::mem::replace(&mut self.told_busy, true) {
-                    self.link.tell(Report::Begun).await?;
-                }
-                self.link.tell(Report::Transcript(self.transcript.bytes())).await?;
+            if self.quiet && self.busy && !std::mem::replace(&mut self.told_busy, true) {
+                self.link.tell(Report::Begun).await?;
             }
             let messages = if std::mem::take(&mut self.missed) {
                 self.messages().await?
@@ -378,5 +385,8 @@ fn grants(permissions: Option<Permissions>, kind: &str) -> bool {
 }
 
 fn silent(what: &str) -> Failure {
-    Failure::ours(FaultClass::Transport, format!("the session {what}; the server says why on its event stream only"))
+    Failure::ours(
+        FaultClass::Transport,
+        format!("the session {what}; the server says why on its event stream only"),
+    )
 }
