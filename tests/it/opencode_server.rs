@@ -10,6 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use provost::backend::opencode::OpencodeServer;
+use provost::backend::{Answer, Harness as _, Link, Request, SessionPlan, Stop};
+use provost::event::{AttemptNumber, Failure, FaultClass, NodeId, RoundNumber, SessionId};
+use provost::profile::Source;
 use serde_json::{Value, json};
 
 use crate::support::http::{Recorded, Response, Server, Step};
@@ -733,4 +737,77 @@ fn real_opencode_server_does_not_know_a_model_and_is_not_asked() {
     assert_eq!(ran.output.status.code(), Some(4), "{}", ran.story());
     assert_eq!(failures(&ran), ["model_not_found"], "{}", ran.story());
     assert!(model.requests().is_empty());
+}
+
+/// One attempt of the harness itself at a server that is there already.
+fn attempt(
+    serve: &Serve,
+    session: SessionPlan,
+    ordered: Option<Stop>,
+) -> (Result<Answer, Failure>, Vec<String>) {
+    let stage = given(&serve.url, "poll", "");
+    let work = stage.path("work");
+    let source = Source { path: &stage.path("provost.toml"), sets: &[], cwd: &work };
+    let profile = provost::profile::load(source).unwrap().profile;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let secrets = Arc::new(provost::file::Secrets::default());
+        let harness = OpencodeServer::given(&profile, Some(PASSWORD.to_owned()), &work, secrets).unwrap();
+        let (link, mut ear, stop) = Link::new();
+        let _ = stop.send(ordered);
+        let request = Request {
+            node: NodeId::root(),
+            round: RoundNumber(1),
+            attempt: AttemptNumber(1),
+            system: None,
+            user: TASK.to_owned(),
+            session,
+            workspace: work,
+            transcript: stage.path("rounds/root-1.log"),
+            directory: stage.path("run"),
+            replay: Vec::new(),
+        };
+        let mut doing = harness.attempt(request, link);
+        let mut reports = Vec::new();
+        let result = loop {
+            tokio::select! {
+                biased;
+                Some(message) = ear.recv() => {
+                    reports.push(format!("{:?}", message.report));
+                    let _ = message.recorded.map(|recorded| recorded.send(()));
+                }
+                result = &mut doing => break result,
+            }
+        };
+        while let Ok(message) = ear.try_recv() {
+            reports.push(format!("{:?}", message.report));
+        }
+        (result, reports)
+    })
+}
+
+#[test]
+#[cfg_attr(not(real_opencode), ignore = "needs opencode; .ci/install-real installs it")]
+fn real_opencode_server_is_sent_no_prompt_for_a_session_that_it_does_not_know_nor_after_an_order_to_stop() {
+    let model = model(|_, _| Turn::Say("hello"));
+    let serve = Serve::start(&model, &json!({}));
+    let dead = SessionId::new("ses_0123456789abcdef");
+    let new = SessionId::new("mine");
+    for plan in
+        [SessionPlan::Continue(dead.clone()), SessionPlan::Fork { parent: dead.clone(), id: new.clone() }]
+    {
+        let (result, reports) = attempt(&serve, plan, None);
+        let failure = result.unwrap_err();
+        assert_eq!(failure.class, FaultClass::RequestInvalid, "{failure:?}");
+        assert!(failure.evidence.contains(dead.as_str()), "{failure:?}");
+        assert_eq!(reports, Vec::<String>::new(), "nothing was sent, and nothing is on record as sent");
+    }
+    let (result, reports) = attempt(&serve, SessionPlan::Fresh(new.clone()), Some(Stop::Gracefully));
+    assert_eq!(result.unwrap_err().class, FaultClass::UserAbort);
+    assert!(reports.is_empty(), "{reports:?}");
+    assert!(model.requests().is_empty());
+    // The same one goes through when nothing is in its way.
+    let (result, reports) = attempt(&serve, SessionPlan::Fresh(new), None);
+    assert_eq!(result.unwrap().text, "hello");
+    assert_eq!(reports.iter().filter(|report| report.starts_with("Usage")).count(), 1, "{reports:?}");
 }
