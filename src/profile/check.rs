@@ -289,7 +289,8 @@ impl Rules<'_> {
         if !plain {
             let help = "write it as `http://HOST:PORT`, and the password's variable in `password_env`";
             let title = "`agent.server.url` is not an address without credentials and query";
-            self.refuse("agent.server.url", title, "not such an address", help);
+            // Not at the line itself, which would be printed with the password in it.
+            self.refuse("agent.server", title, "here", help);
         }
         if self.profile.agent.harness != "opencode-server" {
             return;

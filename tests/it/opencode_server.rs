@@ -80,8 +80,8 @@ fn answer(turn: &Turn) -> Response {
 }
 
 /// A model that does what the function says, given how many requests came before and what is asked.
-fn model(turn: impl Fn(usize, &Recorded) -> Turn + Send + Sync + 'static) -> Server {
-    Server::answering(move |index, request| Some(answer(&turn(index, request))))
+fn model(does: impl Fn(usize, &Recorded) -> Turn + Send + Sync + 'static) -> Server {
+    Server::answering(move |index, request| Some(answer(&does(index, request))))
 }
 
 /// The messages of a request, as role and text.
@@ -123,13 +123,13 @@ const SILENT: [(&str, &str); 4] = [
 ];
 
 /// A profile whose server provost starts.
-fn own(server: &Server, mode: &str, more: &str) -> Stage {
+fn own(server: &Server, mode: &str, added: &str) -> Stage {
     let opencode = needed("PROVOST_TEST_OPENCODE");
     Stage::new(&format!(
         r#"
 schema = 1
 name = "own"
-{more}
+{added}
 [agent]
 harness = "opencode-server"
 model = "anything/m"
@@ -159,12 +159,12 @@ wall = "120s"
 }
 
 /// A profile for a server that is there already.
-fn given(url: &str, mode: &str, more: &str) -> Stage {
+fn given(url: &str, mode: &str, added: &str) -> Stage {
     Stage::new(&format!(
         r#"
 schema = 1
 name = "given"
-{more}
+{added}
 [agent]
 harness = "opencode-server"
 model = "p/m"
@@ -180,7 +180,7 @@ mode = "{mode}"
 rounds = 3
 wall = "120s"
 "#,
-        permissions = if more.contains("# ask") { "" } else { "permissions = \"bypass\"" },
+        permissions = if added.contains("# ask") { "" } else { "permissions = \"bypass\"" },
     ))
 }
 
@@ -259,7 +259,7 @@ enum Harm {
     None,
     /// Closes the connection after the model has begun to speak.
     Cut,
-    /// Lets nothing through any more, and keeps the connection.
+    /// Lets nothing through any added, and keeps the connection.
     Hang,
 }
 
@@ -344,7 +344,7 @@ fn carry(
         let first = || count.fetch_add(1, Ordering::SeqCst) == 0;
         if harm != Harm::None && events.load(Ordering::SeqCst) == 1 && spoken && first() {
             if harm == Harm::Hang {
-                thread::sleep(Duration::from_secs(120));
+                thread::sleep(Duration::from_mins(2));
             }
             return to_client.shutdown(std::net::Shutdown::Both);
         }
@@ -391,8 +391,9 @@ fn task_in(mode: &str) -> (Value, Value, Vec<(String, bool)>) {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("answer.txt");
     let server = writer(file.clone());
-    let more = format!("[workspace]\ndir = \"{}\"", place.path().display());
-    let ran = own(&server, mode, &more).run(TASK, &KEYS, &[]);
+    let settings = "[model]\ntemperature = 0.5\nmax_output_tokens = 111";
+    let added = format!("{settings}\n[workspace]\ndir = \"{}\"", place.path().display());
+    let ran = own(&server, mode, &added).run(TASK, &KEYS, &[]);
     let story = ran.story();
     assert_eq!(ran.output.status.code(), Some(0), "{story}");
     assert_eq!(std::fs::read_to_string(file).unwrap(), "right\n", "{story}");
@@ -407,6 +408,11 @@ fn task_in(mode: &str) -> (Value, Value, Vec<(String, bool)>) {
         let said = said(request);
         assert!(said.contains(&("user".to_owned(), user[0].clone())), "{said:?}");
         assert!(said[0].0 == "system" && said[0].1.ends_with(SYSTEM), "{said:?}");
+        let body = request.json();
+        assert_eq!(
+            (&body["model"], &body["temperature"], &body["max_tokens"]),
+            (&json!("m"), &json!(0.5), &json!(111))
+        );
     }
     // The session is the one that the server chose.
     let session = ran.of("attempt.accepted")[0]["session"].as_str().unwrap().to_owned();
@@ -427,7 +433,8 @@ fn real_opencode_server_gives_the_same_text_and_usage_by_stream_and_by_polling()
     assert_eq!(by_stream.0, "I wrote the word.");
     assert_eq!(by_stream.2, [("write".to_owned(), true)]);
     let (input, cached, output, _) = USAGE;
-    let usd = 2.0 * (1.0 * input as f64 + 2.0 * output as f64) / 1e6;
+    // Dollars per million tokens: 1 for input, read from a cache or not, and 2 for output.
+    let usd = f64::from(u32::try_from(2 * (input + 2 * output)).unwrap()) / 1e6;
     let expected = json!({
         "input": 2 * (input - cached), "output": 2 * output, "cache_read": 2 * cached, "cache_write": 0,
         "source": "priced",
@@ -548,7 +555,7 @@ fn interrupted(stage: Stage, model: &Server) -> (Ran, PathBuf) {
         let running = scope.spawn(|| stage.run(TASK, &KEYS, &[]));
         let begun = Instant::now();
         let pid = loop {
-            assert!(begun.elapsed() < Duration::from_secs(60), "the model was not asked");
+            assert!(begun.elapsed() < Duration::from_mins(1), "the model was not asked");
             thread::sleep(Duration::from_millis(50));
             if model.requests().len() == asked {
                 continue;
@@ -714,15 +721,15 @@ fn real_opencode_server_that_asks_for_permission_is_answered_as_the_profile_says
         let file = place.path().join("answer.txt");
         let model = writer(file.clone());
         let serve = Serve::start(&model, &json!({ "permission": { "edit": "ask" } }));
-        let more = format!("[workspace]\ndir = \"{}\"", place.path().display());
-        let ran = given(&serve.url, mode, &format!("# ask\n{more}")).run(TASK, &KEYS, &[]);
+        let added = format!("[workspace]\ndir = \"{}\"", place.path().display());
+        let ran = given(&serve.url, mode, &format!("# ask\n{added}")).run(TASK, &KEYS, &[]);
         let story = ran.story();
         assert_eq!(failures(&ran), ["tool_error"], "{mode}: {story}");
         assert_eq!(ran.of("alert.raised")[0]["alert"], "refused", "{mode}: {story}");
         assert!(!file.exists(), "{mode}: {story}");
         assert_eq!(serve.statuses(place.path()), json!({}), "{mode}: {story}");
 
-        let ran = given(&serve.url, mode, &more).run(TASK, &KEYS, &[]);
+        let ran = given(&serve.url, mode, &added).run(TASK, &KEYS, &[]);
         assert_eq!(ran.output.status.code(), Some(0), "{mode}: {}", ran.story());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "right\n", "{mode}");
     }

@@ -20,7 +20,7 @@ use crate::file::{Secrets, Veil};
 use crate::process::{Control, Exit, Guard, Spec, Stdin};
 
 /// How long it may take to listen; a cold start on a busy machine is slow.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 /// How much of the end of its output is kept for a verdict, bytes.
 const TAIL: usize = 8 * 1024;
 /// What it prints in front of its address.

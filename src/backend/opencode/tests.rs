@@ -15,7 +15,7 @@ use crate::backend::agent::Signal;
 use crate::event::{Failure, FaultClass};
 use crate::profile::Permissions;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn read(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/captures/opencode-server-1.18.33/");
@@ -64,7 +64,7 @@ fn told(out: Vec<Signal>) -> Told {
             Signal::Report(Report::Text(text)) => told.text.push_str(&text),
             Signal::Report(Report::Turn { text, tool_calls, .. }) => told.turns.push((text, tool_calls)),
             Signal::Report(Report::ToolCalled(called)) => {
-                told.tools.push(format!("{} {}", called.name, called.about))
+                told.tools.push(format!("{} {}", called.name, called.about));
             }
             Signal::Report(Report::ToolReturned { ok, .. }) => told.tools.push(format!("returned {ok}")),
             Signal::Report(Report::Begun) => told.begun += 1,

@@ -29,7 +29,7 @@ const OPEN: Duration = Duration::from_secs(1);
 /// How long it may be idle after it has taken the prompt, without an answer that begins.
 const SILENT: Duration = Duration::from_secs(30);
 /// How long the prompt itself may take to appear in the session.
-const LOST: Duration = Duration::from_secs(60);
+const LOST: Duration = Duration::from_mins(1);
 
 /// An answer, or why there is none.
 pub(super) type Verdict = Result<Answer, Failure>;
