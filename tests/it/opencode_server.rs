@@ -548,27 +548,32 @@ fn real_opencode_server_loses_nothing_of_a_quiet_turn_by_polling() {
 
 /// Interrupts a run as soon as the model is asked.
 fn interrupted(stage: Stage, model: &Server) -> (Ran, PathBuf) {
+    while_asked(stage, model, |events| {
+        let started = events.iter().find(|event| event["kind"] == "run.started").unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(started["pid"].as_i64().unwrap()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    })
+}
+
+/// Does something to a run while the model is asked, given the events so far.
+fn while_asked(stage: Stage, model: &Server, act: impl FnOnce(&[Value])) -> (Ran, PathBuf) {
     let work = stage.path("work");
     let asked = model.requests().len();
     let dir = stage.path("run");
     thread::scope(|scope| {
         let running = scope.spawn(|| stage.run(TASK, &KEYS, &[]));
         let begun = Instant::now();
-        let pid = loop {
+        let events = loop {
             assert!(begun.elapsed() < Duration::from_mins(1), "the model was not asked");
             thread::sleep(Duration::from_millis(50));
-            if model.requests().len() == asked {
-                continue;
-            }
-            let manifest = std::fs::read_to_string(dir.join("journal.jsonl")).unwrap_or_default();
-            let started = manifest.lines().find(|line| line.contains("run.started"));
-            if let Some(started) = started {
-                break serde_json::from_str::<Value>(started).unwrap()["pid"].as_i64().unwrap();
+            let journal = std::fs::read_to_string(dir.join("journal.jsonl")).unwrap_or_default();
+            if model.requests().len() > asked && journal.contains("attempt.accepted") {
+                let whole = journal.lines().filter_map(|line| serde_json::from_str(line).ok());
+                break whole.collect::<Vec<Value>>();
             }
         };
         thread::sleep(Duration::from_millis(700));
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        act(&events);
         (running.join().unwrap(), work)
     })
 }
@@ -620,6 +625,32 @@ fn real_opencode_server_of_our_own_is_gone_when_the_run_is_interrupted_and_when_
     let ran = stage.run(TASK, &KEYS, &[]);
     assert_eq!(ran.output.status.code(), Some(0), "{}", ran.story());
     assert!(!lives(home.to_str().unwrap()), "a process of the run lives");
+}
+
+#[test]
+#[cfg_attr(not(real_opencode), ignore = "needs opencode; .ci/install-real installs it")]
+fn real_opencode_server_that_vanishes_in_the_middle_of_a_turn_is_a_fault_and_no_empty_success() {
+    let quick = "[retry]\nsame_model = 0\n[round]\ngrace = \"1s\"";
+    for mode in ["sse", "poll"] {
+        let model = hanging();
+        let mut serve = Serve::start(&model, &json!({}));
+        let stage = given(&serve.url, mode, quick);
+        let (ran, _) = while_asked(stage, &model, |_| serve.child.kill().unwrap());
+        let story = ran.story();
+        assert_eq!(failures(&ran), ["transport"], "{mode}: {story}");
+        assert_eq!(ran.output.status.code(), Some(4), "{mode}: {story}");
+        assert!(ran.of("attempt.failed")[0]["cleanup"].as_str().unwrap().contains("ses_"), "{mode}: {story}");
+    }
+    let model = hanging();
+    let (ran, work) = while_asked(own(&model, "poll", quick), &model, |events| {
+        let spawned = events.iter().find(|event| event["kind"] == "agent.spawned").unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(spawned["pid"].as_i64().unwrap()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    });
+    let story = ran.story();
+    assert_eq!(failures(&ran), ["agent_crash"], "{story}");
+    assert_eq!(ran.of("agent.exited")[0]["cause"], "signal", "{story}");
+    assert!(!lives(work.with_file_name("home").to_str().unwrap()), "a process of the run lives");
 }
 
 /// Two rounds of one server; the second is refused nothing.
@@ -725,7 +756,7 @@ fn real_opencode_server_that_asks_for_permission_is_answered_as_the_profile_says
         let ran = given(&serve.url, mode, &format!("# ask\n{added}")).run(TASK, &KEYS, &[]);
         let story = ran.story();
         assert_eq!(failures(&ran), ["tool_error"], "{mode}: {story}");
-        assert_eq!(ran.of("alert.raised")[0]["alert"], "refused", "{mode}: {story}");
+        assert_eq!(ran.of("alert.raised")[0]["alert"], "refused-edit", "{mode}: {story}");
         assert!(!file.exists(), "{mode}: {story}");
         assert_eq!(serve.statuses(place.path()), json!({}), "{mode}: {story}");
 

@@ -33,7 +33,6 @@ pub(super) async fn follow(work: &mut Work, mut stream: Stream) -> Verdict {
             Some(Ok(heard)) => work.take(heard).await?,
             Some(Err(why)) => {
                 stream = reopen(work, &why).await?;
-                work.patch();
                 true
             }
         };
@@ -48,12 +47,14 @@ pub(super) async fn follow(work: &mut Work, mut stream: Stream) -> Verdict {
 
 /// Opens the stream again, after ever longer waits.
 async fn reopen(work: &mut Work, why: &str) -> Result<Stream, Failure> {
-    let alert = AlertRaised {
-        alert: "event-stream".to_owned(),
-        severity: Severity::Notice,
-        message: format!("{why}; it is opened again and what it missed is fetched"),
-    };
-    let _ = work.link.tell(Report::Alert(alert)).await;
+    if work.patch() {
+        let alert = AlertRaised {
+            alert: "event-stream".to_owned(),
+            severity: Severity::Notice,
+            message: format!("{why}; it is opened again and what it missed is fetched"),
+        };
+        let _ = work.link.tell(Report::Alert(alert)).await;
+    }
     let mut last = None;
     for attempt in 0..TRIES {
         tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt)).await;

@@ -70,14 +70,15 @@ impl Shared {
     async fn attempt(&self, request: &Request, link: Link, ends: &mut Ends) -> Verdict {
         let transcript = Transcript::open(&request.transcript, &self.secrets)?;
         let api = self.server(request, &link, ends).await?;
-        match ends.server.clone() {
-            None => self.prompt(request, api, link, transcript, ends).await,
-            Some(server) => tokio::select! {
-                biased;
-                verdict = self.prompt(request, api, link, transcript, ends) => verdict,
-                _ = server.gone() => Err(server.crashed(true)),
-            },
+        let Some(server) = ends.server.clone() else {
+            return self.prompt(request, api, link, transcript, ends).await;
+        };
+        tokio::select! {
+            biased;
+            verdict = self.prompt(request, api, link, transcript, ends) => return verdict,
+            _ = server.gone() => {}
         }
+        Err(server.crashed(ends.work.as_ref().is_some_and(|work| work.fold.emitted())))
     }
 
     /// The server to ask: the given one, or our own, started if it is not there any more.

@@ -300,9 +300,15 @@ impl Work {
     }
 
     async fn reply(&mut self, ask: &Ask) -> Result<(), Trouble> {
-        let (granted, what) = match &ask.about {
-            About::Permission(kind) => (grants(self.permissions, kind), format!("permission for `{kind}`")),
-            About::Question(question) => (false, format!("an answer to the question `{question}`")),
+        let (granted, alert, what) = match &ask.about {
+            About::Permission(kind) => (
+                grants(self.permissions, kind),
+                format!("refused-{kind}"),
+                format!("permission for `{kind}`"),
+            ),
+            About::Question(question) => {
+                (false, "refused-question".to_owned(), format!("an answer to the question `{question}`"))
+            }
         };
         let replied = match &ask.about {
             About::Permission(_) => self.api.permission(&ask.id, granted).await,
@@ -313,9 +319,9 @@ impl Work {
             Err(error) if error.is_missing() => return Ok(()),
             replied => replied?,
         }
-        if !granted && self.alerts.insert(what.clone()) {
+        if !granted && self.alerts.insert(alert.clone()) {
             let message = format!("the agent asked for {what}, and nobody is there: it was refused");
-            let alert = AlertRaised { alert: "refused".to_owned(), severity: Severity::Warning, message };
+            let alert = AlertRaised { alert, severity: Severity::Warning, message };
             self.link.tell(Report::Alert(alert)).await?;
         }
         Ok(())
@@ -339,11 +345,11 @@ impl Work {
         }
     }
 
-    /// The stream was cut and is open again: what it missed is to be fetched.
-    pub(super) fn patch(&mut self) {
+    /// The stream was cut: what it misses is to be fetched once it is open again. Says whether it is the first time.
+    pub(super) fn patch(&mut self) -> bool {
         self.fold.gap();
         self.missed = true;
-        self.patched = true;
+        !std::mem::replace(&mut self.patched, true)
     }
 
     /// What the session's sub-agents have consumed since the prompt was sent.
