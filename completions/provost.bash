@@ -221,7 +221,7 @@ _provost() {
             return 0
             ;;
         provost__subcmd__run)
-            opts="-p -q -v -h --profile --task-file --set --out --label --seed --json --dry-run --resume --root --color --quiet --verbose --help"
+            opts="-p -q -v -h --profile --task-file --set --out --label --seed --json --dry-run --check --resume --root --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -53,6 +53,7 @@ always\t'Always'
 never\t'Never'"
 complete -c provost -n "__fish_provost_using_subcommand run" -l json -d 'Print the journal\'s events as JSON lines'
 complete -c provost -n "__fish_provost_using_subcommand run" -l dry-run -d 'Assemble and keep every prompt, and call nothing'
+complete -c provost -n "__fish_provost_using_subcommand run" -l check -d 'See whether all is there: program, version, keys, and the model\'s answer to one tiny request; then end'
 complete -c provost -n "__fish_provost_using_subcommand run" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand run" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'

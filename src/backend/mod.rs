@@ -15,6 +15,7 @@ pub mod agent;
 pub mod chat;
 mod check;
 mod link;
+pub mod opencode;
 mod price;
 pub mod ready;
 pub mod registry;

@@ -9,14 +9,15 @@ use std::time::Duration;
 pub use crate::file::Secrets;
 use crate::file::is_secret_name;
 use crate::process::Guard;
-use crate::profile::Profile;
 use crate::profile::element::Argv;
+use crate::profile::{Profile, Server};
 
 use super::Harness;
 use super::agent::{AgentHarness, Invocation, invocation};
 use super::chat::{
     ChatHarness, Endpoint, McpServer, McpServers, ModelOptions, Script, ScriptedHarness, SecretKey, Settings,
 };
+use super::opencode::{self, OpencodeServer, OwnServer};
 use super::shell::GuardedShell;
 
 /// Something that the profile needs is not there; exit code 4.
@@ -57,6 +58,7 @@ pub fn harness(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
     match profile.agent.harness.as_str() {
         "chat" => chat(place),
         "scripted" => scripted(place),
+        "opencode-server" => opencode_server(place),
         other => Err(Unavailable {
             what: format!("the harness `{other}` is not built into this version"),
             remedy: "use another one of `provost help harnesses`".to_owned(),
@@ -95,13 +97,17 @@ pub fn agent_environment(
 ) -> BTreeMap<String, String> {
     let invocation = invocation(profile);
     let mut reaches = BTreeMap::new();
-    for (name, value) in invocation.as_ref().map_or(&[][..], |invocation| invocation.defaults()) {
+    let opencode_server = profile.agent.harness == "opencode-server";
+    let (none, defaults) =
+        if opencode_server { (opencode::INHERITS, opencode::DEFAULTS) } else { (&[][..], &[][..]) };
+    for (name, value) in invocation.as_ref().map_or(defaults, |invocation| invocation.defaults()) {
         reaches.insert((*name).to_owned(), (*value).to_owned());
     }
-    let needed = invocation.as_ref().map_or(&[][..], |invocation| invocation.inherits());
+    let needed = invocation.as_ref().map_or(none, |invocation| invocation.inherits());
     let named = profile.agent.inherit_env.iter().map(String::as_str).chain(needed.iter().copied());
     // An agent CLI reads the tokens of its servers by itself; in our own loop nothing that runs needs to see them.
-    let servers = profile.agent.mcp.values().filter(|_| invocation.is_some());
+    let reads_tokens = invocation.is_some() || opencode_server;
+    let servers = profile.agent.mcp.values().filter(|_| reads_tokens);
     let tokens = servers.filter_map(|server| server.key_env.as_deref());
     for name in named.chain(tokens) {
         if let Some(value) = environment.get(name) {
@@ -110,6 +116,9 @@ pub fn agent_environment(
     }
     if let Some(invocation) = &invocation {
         reaches.extend(invocation.environment(environment));
+    }
+    if opencode_server {
+        reaches.extend(opencode::environment(profile, environment));
     }
     reaches.extend(profile.agent.env.clone());
     reaches
@@ -178,6 +187,10 @@ pub fn ready(
     }
     match profile.agent.harness.as_str() {
         "scripted" => script(profile).map(drop),
+        "opencode-server" => match &profile.agent.server {
+            None => program(profile, "opencode", environment, workspace).map(drop),
+            Some(server) => password(server, environment).map(drop),
+        },
         _ => Ok(()),
     }
 }
@@ -236,6 +249,16 @@ fn agent(place: &Place<'_>, invocation: Box<dyn Invocation>) -> Result<Arc<dyn H
     let grace = place.profile.round.grace.0;
     let secrets = Arc::clone(&place.secrets);
     Ok(Arc::new(AgentHarness::new(invocation, program, environment, grace, place.guard.clone(), secrets)))
+}
+
+/// The password of a server that the profile names, if it has one.
+fn password(server: &Server, environment: &BTreeMap<String, String>) -> Result<Option<String>, Unavailable> {
+    let Some(name) = &server.password_env else { return Ok(None) };
+    let value = environment.get(name).filter(|value| !value.is_empty()).cloned();
+    value.map(Some).ok_or_else(|| Unavailable {
+        what: format!("the variable `{name}` that holds the server's password is not set"),
+        remedy: format!("set `{name}`, or take `password_env` out of the profile if no password is needed"),
+    })
 }
 
 fn present(key: &str, environment: &BTreeMap<String, String>) -> Result<String, Unavailable> {
@@ -342,6 +365,23 @@ fn chat(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
             }
         })?;
     Ok(Arc::new(ChatHarness::new(endpoint, settings(place)?)))
+}
+
+fn opencode_server(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
+    let (profile, secrets) = (place.profile, Arc::clone(&place.secrets));
+    if let Some(server) = &profile.agent.server {
+        let password = password(server, place.environment)?;
+        let given = OpencodeServer::given(profile, password, place.workspace, secrets);
+        let given =
+            given.map_err(|what| Unavailable { what, remedy: "look at `agent.server`".to_owned() })?;
+        return Ok(Arc::new(given));
+    }
+    let own = OwnServer {
+        program: program(profile, "opencode", place.environment, place.workspace)?,
+        environment: os(agent_environment(profile, place.environment)),
+        guard: place.guard.clone(),
+    };
+    Ok(Arc::new(OpencodeServer::own(profile, own, secrets)))
 }
 
 fn scripted(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {

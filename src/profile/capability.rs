@@ -208,6 +208,8 @@ const COLUMNS: [Column; 10] = [
             ACCEPT_EDITS,
             READ_ONLY,
             MCP,
+            MAX_OUTPUT,
+            TEMPERATURE,
             SYSTEM,
             SYSTEM_FILE,
             CONTINUE,

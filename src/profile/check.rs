@@ -29,6 +29,7 @@ pub(super) fn check(profile: &Profile, tree: &Node, layer: usize) -> Vec<Diagnos
     rules.models();
     rules.not_built_yet();
     rules.mcp();
+    rules.server();
     rules.lineage();
     rules.prompt();
     rules.check_kind();
@@ -300,6 +301,44 @@ impl Rules<'_> {
                 let title = format!("`agent.mcp.{name}.env` needs a `command`");
                 self.refuse_at(&path, title, "nothing is started", "use `key_env` for a token");
             }
+        }
+    }
+
+    /// A server that somebody else starts has its own configuration, and provost can put nothing into it.
+    fn server(&mut self) {
+        let Some(server) = &self.profile.agent.server else { return };
+        let web = server.url.strip_prefix("http://").or_else(|| server.url.strip_prefix("https://"));
+        let plain = web.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#']));
+        if !plain {
+            let help = "write it as `http://HOST:PORT`, and the password's variable in `password_env`";
+            let title = "`agent.server.url` is not an address without credentials and query";
+            // Not at the line itself, which would be printed with the password in it.
+            self.refuse("agent.server", title, "here", help);
+        }
+        if self.profile.agent.harness != "opencode-server" {
+            return;
+        }
+        let keys = [
+            "agent.endpoint",
+            "agent.command",
+            "agent.args",
+            "agent.env",
+            "agent.mcp",
+            "model.temperature",
+            "model.max_output_tokens",
+        ];
+        for key in keys {
+            if self.is_set(key) {
+                let title = format!("`{key}` cannot be honoured by a server that provost does not start");
+                let help =
+                    "set it where the server is started, or remove `agent.server` so that provost starts one";
+                self.refuse(key, title, "would be dropped", help);
+            }
+        }
+        if self.is_set("agent.server.username") && server.password_env.is_none() {
+            let help = "add `password_env = \"VARIABLE\"`, or remove it";
+            let title = "`agent.server.username` needs `agent.server.password_env`";
+            self.refuse("agent.server.username", title, "would not be sent", help);
         }
     }
 

@@ -14,6 +14,7 @@ mod chat_streams;
 mod generated;
 mod harness_files;
 mod mcp;
+mod opencode_server;
 mod process;
 mod profile_errors;
 mod public_mocks;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::backend::price::listed;
 use crate::backend::{Answer, Report};
 use crate::event::{
     AttemptAccepted, AttemptRetrying, Failure, FaultClass, SessionId, TurnNumber, Usage, UsageReported,
@@ -15,7 +16,6 @@ use crate::fault::{self, Facts, Origin};
 use crate::profile::element::Price;
 
 use super::dialect::{Begun, Dialect, ExitFacts, Signal, Tail, last};
-use super::price::dollars;
 
 mod call;
 mod words;
@@ -176,7 +176,7 @@ impl AiderDialect {
             cache_write: tokens.written,
             usd: tokens.usd,
         };
-        let listed = self.model.as_deref().and_then(|model| dollars(&self.prices, model, &usage));
+        let listed = self.model.as_deref().and_then(|model| listed(&self.prices, model, &usage));
         // It counts tokens by itself, and rounds them; a list of dollars does not make them more exact.
         usage.usd = listed.or(usage.usd);
         let reported = UsageReported { usage, source: UsageSource::Estimated, model: self.model.clone() };

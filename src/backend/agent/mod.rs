@@ -13,7 +13,6 @@ pub mod gemini;
 mod invoke;
 pub mod lines;
 pub mod opencode;
-mod price;
 pub mod text;
 mod voice;
 

@@ -12,6 +12,7 @@ use super::conversation::{Conversation, Turn};
 use super::stream::{Stream, StreamError};
 use super::turn::{Asking, Model, Voice};
 use super::wire::{self, ProviderError, Wire};
+use crate::backend::price::priced;
 use crate::event::{Failure, FaultClass};
 use crate::fault::{self, Facts, Origin};
 use crate::profile::Api;
@@ -166,7 +167,7 @@ impl Endpoint {
         let mut stream = Stream::on(self.wire);
         self.follow(&mut response, &mut stream, &said, voice).await?;
         let mut turn = stream.finish().map_err(|error| self.broken(error, &said, voice.emitted()))?;
-        turn.usage = turn.usage.map(|usage| wire::priced(usage, self.price.as_ref()));
+        turn.usage = turn.usage.map(|(usage, _)| priced(usage, self.price.as_ref()));
         Ok(turn)
     }
 

@@ -86,7 +86,8 @@ pub struct McpServer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// Where it is: `http://127.0.0.1:4096`.
+    /// Where it is: `http://127.0.0.1:4096`. On this machine its agent works in the workspace, elsewhere where the server
+    /// was started.
     pub url: String,
     /// The user name it asks for; absent means `opencode`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::backend::agent::price::dollars;
+use crate::backend::price::listed;
 use crate::event::{Usage, UsageSource};
 use crate::profile::element::Price;
 
@@ -94,7 +94,7 @@ impl Stats {
             return (Usage { usd: Some(0.0), ..self.usage }, UsageSource::Provider);
         }
         let each = self.models.iter().filter(|(_, usage)| !usage.is_empty());
-        let usd = each.map(|(model, usage)| dollars(prices, model, usage)).collect::<Option<Vec<f64>>>();
+        let usd = each.map(|(model, usage)| listed(prices, model, usage)).collect::<Option<Vec<f64>>>();
         match usd.filter(|parts| !parts.is_empty()) {
             Some(parts) => (Usage { usd: Some(parts.iter().sum()), ..self.usage }, UsageSource::Priced),
             None => (self.usage, UsageSource::Provider),

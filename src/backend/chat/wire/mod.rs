@@ -24,7 +24,6 @@ mod usage;
 
 pub(super) use completions::Completions;
 pub use error::ProviderError;
-pub(super) use usage::priced;
 
 /// Calls in one turn; a model that wants more has lost its way.
 const MAX_CALLS: usize = 128;

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::event::{Usage, UsageSource};
-use crate::profile::element::Price;
 
 /// What one API calls the figures.
 #[derive(Debug)]
@@ -43,25 +42,6 @@ pub(super) fn openai(usage: &Value, names: &Names) -> Option<(Usage, UsageSource
     Some((usage, UsageSource::Provider))
 }
 
-/// With dollars by the profile's prices, where the provider reports none: what it reports wins over our list.
-pub(in super::super) fn priced(usage: (Usage, UsageSource), price: Option<&Price>) -> (Usage, UsageSource) {
-    match (usage, price) {
-        ((usage @ Usage { usd: None, .. }, _), Some(price)) => {
-            (Usage { usd: Some(dollars(&usage, price)), ..usage }, UsageSource::Priced)
-        }
-        (usage, _) => usage,
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
-fn dollars(usage: &Usage, price: &Price) -> f64 {
-    let part = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
-    part(usage.input, price.input)
-        + part(usage.output, price.output)
-        + part(usage.cache_read, price.cache_read.unwrap_or(price.input))
-        + part(usage.cache_write, price.cache_write.unwrap_or(price.input))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,15 +66,8 @@ mod tests {
     }
 
     #[test]
-    fn dollars_come_from_the_provider_or_from_the_prices() {
-        let price = Price { input: 2.0, output: 10.0, cache_read: Some(0.5), cache_write: None };
-        let usage = Usage { input: 1_000_000, output: 100_000, cache_read: 2_000_000, ..Usage::default() };
-        let source = UsageSource::Provider;
-        let (priced_usage, by) = priced((usage, source), Some(&price));
-        assert_eq!((priced_usage.usd, by), (Some(4.0), UsageSource::Priced));
-        assert_eq!(priced((usage, source), None), (usage, source));
+    fn what_the_provider_says_that_it_costs_is_taken() {
         let told = read(r#"{"prompt_tokens":1,"completion_tokens":1,"cost":0.25}"#).unwrap();
-        assert_eq!(priced(told, Some(&price)), told);
         assert_eq!((told.0.usd, told.1), (Some(0.25), UsageSource::Provider));
     }
 }
