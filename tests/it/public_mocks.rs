@@ -187,7 +187,11 @@ fn real_llmock_finds_nothing_wrong_with_how_faults_are_met_under_each_api() {
         for (what, behavior, rounds) in &rows {
             let what = format!("{what} over {}", api.word());
             mock.ask("POST", "/_llmock/reset", None);
-            mock.ask("POST", "/_llmock/scenario", Some(&json!({ "behaviors": [behavior] })));
+            // The answer that breaks is long, so that the mock sees us hang up before it has sent all of it.
+            let long = json!({ "type": "reply", "text": "word ".repeat(500) });
+            let breaks = behavior["type"] == "stream_fault";
+            let behaviors = if breaks { json!([behavior, long]) } else { json!([behavior]) };
+            mock.ask("POST", "/_llmock/scenario", Some(&json!({ "behaviors": behaviors })));
             let check = "contains = \"This is a mock response from\"";
             let ran = run(api, &llmock_url(&mock, api), 3, "", check, "Say hello.");
             let story = ran.story();
