@@ -14,9 +14,14 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use provost::backend::agent::{ClaudeDialect, Dialect, LineSplitter, TextDialect};
+use provost::backend::agent::{
+    Acp, AcpDialect, AiderDialect, ClaudeDialect, CodexDialect, Dialect, GeminiDialect, LineSplitter,
+    OpencodeDialect, TextDialect,
+};
 use provost::backend::chat::Stream;
-use provost::profile::Api;
+use provost::backend::{Request, SessionPlan};
+use provost::event::{AttemptNumber, NodeId, RoundNumber, SessionId};
+use provost::profile::{Api, Source, load};
 
 /// Bytes of a block; each endpoint's block is one whole response.
 const BLOCK: usize = 1024 * 1024;
@@ -39,6 +44,11 @@ fn dialects() -> Vec<Row> {
         ("chat openai-responses", block(RESPONSES, responses), || endpoint(Api::OpenAiResponses)),
         ("chat anthropic", block(MESSAGES, messages), || endpoint(Api::Anthropic)),
         ("agent claude", block(CLAUDE, claude), || agent(ClaudeDialect::new())),
+        ("agent codex", block(CODEX, codex), || agent(CodexDialect::default())),
+        ("agent opencode", block(OPENCODE, opencode), || agent(OpencodeDialect::default())),
+        ("agent gemini", block(GEMINI, gemini), || agent(GeminiDialect::default())),
+        ("agent aider", block(AIDER, text), || agent(AiderDialect::default())),
+        ("agent acp", block(ACP, acp), || agent(talking())),
         ("agent text", block(("", ""), text), || agent(TextDialect::new())),
     ]
 }
@@ -145,6 +155,103 @@ fn claude(_: usize, words: &str) -> String {
          {{\"type\":\"text_delta\",\"text\":\"{words}\"}}}},\"session_id\":\"1f3c\",\"parent_tool_use_id\":null,\
          \"uuid\":\"0b0c9d55-5f0e-4a0e-9a4e-6f5f6f1c2d3e\"}}\n"
     )
+}
+
+const CODEX: (&str, &str) =
+    ("{\"type\":\"thread.started\",\"thread_id\":\"01a1fbe0-da9d-70c2\"}\n{\"type\":\"turn.started\"}\n", "");
+
+/// It prints finished items only: now a word of the model, now what a command had to say.
+fn codex(number: usize, words: &str) -> String {
+    if number.is_multiple_of(4) {
+        return format!(
+            "{{\"type\":\"item.completed\",\"item\":{{\"id\":\"item_{number}\",\"type\":\"agent_message\",\"text\":\
+             \"Next{words}{words}\"}}}}\n"
+        );
+    }
+    let output = format!("src/lib.rs:{number}:{words}{words}{words}\\n").repeat(12);
+    format!(
+        "{{\"type\":\"item.completed\",\"item\":{{\"id\":\"item_{number}\",\"type\":\"command_execution\",\"command\":\
+         \"/bin/bash -lc 'rg -n x src'\",\"aggregated_output\":\"{output}\",\"exit_code\":0,\"status\":\
+         \"completed\"}}}}\n"
+    )
+}
+
+const OPENCODE: (&str, &str) = (
+    "{\"type\":\"step_start\",\"timestamp\":1795228138340,\"sessionID\":\"ses_e04108b2\",\"part\":{\"id\":\"prt_1fbe\",\
+     \"messageID\":\"msg_1fbe\",\"sessionID\":\"ses_e04108b2\",\"type\":\"step-start\"}}\n",
+    "{\"type\":\"step_finish\",\"timestamp\":1795228138615,\"sessionID\":\"ses_e04108b2\",\"part\":{\"reason\":\"tool-calls\",\
+     \"messageID\":\"msg_1fbe\",\"type\":\"step-finish\",\"tokens\":{\"input\":234,\"output\":56,\"reasoning\":0,\"cache\":\
+     {\"write\":0,\"read\":1000}},\"cost\":0.000346}}\n",
+);
+
+/// It prints whole blocks of text, and tools with what they gave back.
+fn opencode(number: usize, words: &str) -> String {
+    let head = "\"timestamp\":1795228138574,\"sessionID\":\"ses_e04108b2\"";
+    if number.is_multiple_of(4) {
+        return format!(
+            "{{\"type\":\"text\",{head},\"part\":{{\"id\":\"prt_{number}\",\"messageID\":\"msg_1fbe\",\"type\":\"text\",\
+             \"text\":\"Next{words}{words}\",\"time\":{{\"start\":1795228138533,\"end\":1795228138567}}}}}}\n"
+        );
+    }
+    let output = format!("src/lib.rs:{number}:{words}{words}{words}\\n").repeat(12);
+    format!(
+        "{{\"type\":\"tool_use\",{head},\"part\":{{\"type\":\"tool\",\"tool\":\"grep\",\"callID\":\"call_{number}\",\"state\":\
+         {{\"status\":\"completed\",\"input\":{{\"pattern\":\"x\"}},\"output\":\"{output}\",\"title\":\"x\",\"time\":\
+         {{\"start\":1795228138564,\"end\":1795228138599}}}},\"id\":\"prt_{number}\",\"messageID\":\"msg_1fbe\"}}}}\n"
+    )
+}
+
+const GEMINI: (&str, &str) = (
+    "{\"type\":\"init\",\"timestamp\":\"2026-11-21T02:37:22.740Z\",\"session_id\":\"62053d66\",\"model\":\"gemini-2.5-pro\"}\n",
+    "",
+);
+
+fn gemini(number: usize, words: &str) -> String {
+    format!(
+        "{{\"type\":\"message\",\"timestamp\":\"2026-11-21T02:37:22.{:03}Z\",\"role\":\"assistant\",\"content\":\
+         \"{words}{words}\",\"delta\":true}}\n",
+        number % 1000
+    )
+}
+
+const AIDER: (&str, &str) = ("Aider v0.86.2\nModel: openai/m with whole edit format\n\n", "");
+
+const ACP: (&str, &str) = (
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":1,\"agentCapabilities\":{\"loadSession\":true}}}\n\
+     {\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"sessionId\":\"e001a56c\"}}\n",
+    "",
+);
+
+fn acp(_: usize, words: &str) -> String {
+    format!(
+        "{{\"jsonrpc\":\"2.0\",\"method\":\"session/update\",\"params\":{{\"sessionId\":\"e001a56c\",\"update\":\
+         {{\"sessionUpdate\":\"agent_message_chunk\",\"content\":{{\"type\":\"text\",\"text\":\"{words}\"}}}}}}}}\n"
+    )
+}
+
+/// A parser that has opened its side of the conversation.
+fn talking() -> AcpDialect {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("provost.toml");
+    let text = "schema = 1\nname = \"bench\"\n[agent]\nharness = \"acp\"\ncommand = [\"agent\"]\n";
+    std::fs::write(&path, text).unwrap();
+    let profile = load(Source { path: &path, sets: &[], cwd: dir.path() }).unwrap().profile;
+    let request = Request {
+        node: NodeId::root(),
+        round: RoundNumber(1),
+        attempt: AttemptNumber(1),
+        system: None,
+        user: "Count.".to_owned(),
+        images: Vec::new(),
+        session: SessionPlan::Fresh(SessionId::new("ours")),
+        workspace: dir.path().to_owned(),
+        transcript: dir.path().join("t.log"),
+        directory: dir.path().to_owned(),
+        replay: Vec::new(),
+    };
+    let mut dialect = Acp::new(&profile).talk(&request, &[]);
+    dialect.open(&mut Vec::new());
+    dialect
 }
 
 fn text(number: usize, words: &str) -> String {

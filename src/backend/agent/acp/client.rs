@@ -23,7 +23,7 @@ use crate::profile::Permissions;
 use super::fold::{Fold, brief};
 use super::opened::{NoModel, Opened, Setting};
 use super::servers::Servers;
-use super::wire::{self, Message, RpcError};
+use super::wire::{self, Chunk, Message, RpcError};
 use super::{opened, verdict};
 
 mod asked;
@@ -328,6 +328,15 @@ impl AcpDialect {
         out.push(Signal::Close);
     }
 
+    /// A piece of what the agent says; before the prompt, of the past.
+    fn said(&mut self, chunk: &Chunk<'_>, out: &mut Vec<Signal>) {
+        let ours = self.session.as_ref().is_some_and(|session| *session.0 == *chunk.session);
+        if ours && matches!(self.waiting, Some((_, Step::Prompt))) {
+            self.refused = false;
+            self.fold.said(&chunk.text, chunk.message.as_deref(), out);
+        }
+    }
+
     fn notified(&mut self, method: &str, params: &str, out: &mut Vec<Signal>) {
         // Before the prompt, updates tell of the past or of what there is.
         if method != "session/update" || !matches!(self.waiting, Some((_, Step::Prompt))) {
@@ -371,6 +380,9 @@ impl Dialect for AcpDialect {
             return;
         }
         let text = String::from_utf8_lossy(line);
+        if let Some(chunk) = wire::chunk(&text) {
+            return self.said(&chunk, out);
+        }
         match wire::message(&text) {
             Some(Message::Answer { id, result }) => {
                 if let Some((_, step)) = self.waiting.take_if(|(waiting, _)| *waiting == id) {

@@ -116,21 +116,28 @@ impl Fold {
     fn text(&mut self, chunk: &ContentChunk, out: &mut Vec<Signal>) {
         self.begun.begin();
         let ContentBlock::Text(content) = &chunk.content else { return };
-        let message = chunk.message_id.as_ref().map(|id| brief(&id.0));
+        self.said(&content.text, chunk.message_id.as_ref().map(|id| &*id.0), out);
+    }
+
+    /// Takes a piece of what the agent says, in a message if it names them.
+    pub(super) fn said(&mut self, text: &str, message: Option<&str>, out: &mut Vec<Signal>) {
+        self.begun.begin();
+        let message = message.map(|id| &id[..id.floor_char_boundary(WORDS)]);
         let next = self.turn.as_ref().is_some_and(|turn| {
-            turn.tool_calls > 0 || (turn.message.is_some() && message.is_some() && turn.message != message)
+            turn.tool_calls > 0
+                || (turn.message.is_some() && message.is_some() && turn.message.as_deref() != message)
         });
         if next {
             self.end_turn(out);
         }
         let turn = self.turn_mut();
-        if message.is_some() {
-            turn.message = message;
+        if message.is_some() && turn.message.as_deref() != message {
+            turn.message = message.map(str::to_owned);
         }
-        turn.text.push(&content.text);
-        self.partial.push(&content.text);
-        self.fresh.push(&content.text);
-        self.emitted |= !content.text.is_empty();
+        turn.text.push(text);
+        self.partial.push(text);
+        self.fresh.push(text);
+        self.emitted |= !text.is_empty();
     }
 
     fn turn_mut(&mut self) -> &mut Turn {

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -64,6 +65,61 @@ pub(super) fn message(line: &str) -> Option<Message<'_>> {
     }
 }
 
+/// A piece of what the agent says: nearly every line is one, and so it is read in one go.
+#[derive(Debug, PartialEq)]
+pub(super) struct Chunk<'a> {
+    pub(super) session: Cow<'a, str>,
+    pub(super) message: Option<Cow<'a, str>>,
+    pub(super) text: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct ChunkLine<'a> {
+    #[serde(default)]
+    id: Option<IgnoredAny>,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow)]
+    params: ChunkParams<'a>,
+}
+
+#[derive(Deserialize)]
+struct ChunkParams<'a> {
+    #[serde(borrow, rename = "sessionId")]
+    session: Cow<'a, str>,
+    #[serde(borrow)]
+    update: ChunkUpdate<'a>,
+}
+
+#[derive(Deserialize)]
+struct ChunkUpdate<'a> {
+    #[serde(borrow, rename = "sessionUpdate")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default, rename = "messageId")]
+    message: Cow<'a, str>,
+    #[serde(borrow)]
+    content: ChunkContent<'a>,
+}
+
+#[derive(Deserialize)]
+struct ChunkContent<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+}
+
+/// Reads a line as a piece of what the agent says; `None` for any other, which [`message`] reads.
+pub(super) fn chunk(line: &str) -> Option<Chunk<'_>> {
+    let head = &line.as_bytes()[..line.len().min(256)];
+    memchr::memmem::find(head, b"\"agent_message_chunk\"")?;
+    let ChunkLine { id: None, method, params } = serde_json::from_str(line).ok()? else { return None };
+    let ChunkParams { session, update: ChunkUpdate { kind, message, content } } = params;
+    let said = method == "session/update" && kind == "agent_message_chunk" && content.kind == "text";
+    let message = (!message.is_empty()).then_some(message);
+    said.then_some(Chunk { session, message, text: content.text })
+}
+
 impl RpcError {
     /// What is said, as far as it can be read: that something failed is certain.
     fn read(error: &str) -> Self {
@@ -119,6 +175,27 @@ mod tests {
             ["", "noise", "[]", "17", "{}", r#"{"id":1"#, r#"[{"id":1,"result":null}]"#, r#"{"id":"x"}"#]
         {
             assert!(message(line).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_read_in_one_go_and_nothing_else_is() {
+        let line = r#"{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s","update":{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"a\"b"}}}}"#;
+        let expected = Chunk { session: "s".into(), message: None, text: "a\"b".into() };
+        assert_eq!(chunk(line), Some(expected));
+        let named = line.replace(r#""content""#, r#""messageId":"m","content""#);
+        assert_eq!(chunk(&named).unwrap().message.as_deref(), Some("m"));
+        for (from, to) in [
+            ("agent_message_chunk", "agent_thought_chunk"),
+            ("session/update", "session/other"),
+            (r#""type":"text""#, r#""type":"image""#),
+            (r#"{"jsonrpc""#, r#"{"id":1,"jsonrpc""#),
+            (r#""text":"a\"b""#, r#""text":null"#),
+        ] {
+            assert_eq!(chunk(&line.replace(from, to)), None, "{to}");
+        }
+        for end in 0..line.len() {
+            assert_eq!(chunk(&line[..end]), None);
         }
     }
 
