@@ -13,6 +13,14 @@ pub(super) fn priced(usage: Usage, price: Option<&Price>) -> (Usage, UsageSource
     }
 }
 
+/// The same, where the other side's dollars are from a catalogue of its own: the profile's word is the newer one.
+pub(super) fn catalogued(usage: Usage, price: Option<&Price>) -> (Usage, UsageSource) {
+    match (price, usage.usd) {
+        (None, Some(_)) => (usage, UsageSource::Priced),
+        (price, _) => priced(Usage { usd: None, ..usage }, price),
+    }
+}
+
 /// Dollars of a usage by a list that is by `provider/model`; `None` where it has no price for the model, which may be
 /// said without its provider.
 pub(super) fn listed(prices: &BTreeMap<String, Price>, model: &str, usage: &Usage) -> Option<f64> {

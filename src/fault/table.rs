@@ -131,32 +131,30 @@ const fn rule(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'s
     Rule { id, class, scope, origin: None, tests }
 }
 
-const fn claude(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
-    Rule { id, class, scope, origin: Some(Origin::Claude), tests }
+/// The same, from one mouth only.
+macro_rules! mouths {
+    ($($name:ident = $origin:ident,)*) => {
+        $(
+            const fn $name(
+                id: &'static str,
+                class: FaultClass,
+                scope: FaultScope,
+                tests: &'static [Test],
+            ) -> Rule {
+                Rule { id, class, scope, origin: Some(Origin::$origin), tests }
+            }
+        )*
+    };
 }
 
-const fn codex(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
-    Rule { id, class, scope, origin: Some(Origin::Codex), tests }
-}
-
-const fn opencode(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
-    Rule { id, class, scope, origin: Some(Origin::Opencode), tests }
-}
-
-const fn anthropic(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
-    Rule { id, class, scope, origin: Some(Origin::Anthropic), tests }
-}
-
-const fn openai(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
-    Rule { id, class, scope, origin: Some(Origin::OpenAi), tests }
-}
-
-const fn gemini(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
-    Rule { id, class, scope, origin: Some(Origin::Gemini), tests }
-}
-
-const fn aider(id: &'static str, class: FaultClass, scope: FaultScope, tests: &'static [Test]) -> Rule {
-    Rule { id, class, scope, origin: Some(Origin::Aider), tests }
+mouths! {
+    claude = Claude,
+    codex = Codex,
+    opencode = Opencode,
+    gemini = Gemini,
+    aider = Aider,
+    openai = OpenAi,
+    anthropic = Anthropic,
 }
 
 use FaultClass as C;

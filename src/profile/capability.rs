@@ -193,6 +193,7 @@ const COLUMNS: [Column; 10] = [
             SEED,
             SYSTEM,
             SYSTEM_FILE,
+            IMAGES,
         ],
     },
     Column {

@@ -3,6 +3,7 @@
 
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
 use provost::event::FaultClass;
 use provost::profile::Api;
 use serde_json::{Value, json};
@@ -95,6 +96,43 @@ fn asked_as_the_api_wants(api: Api, request: &Recorded) {
     assert_eq!((&body["model"], &body["temperature"]), (&json!("tiny"), &json!(0.5)), "{api:?}");
     assert_eq!(body["stream"], true, "{api:?}");
     assert!(holds(&body, SYSTEM) && holds(&body, &format!("{TASK}\n")), "{api:?}: {body}");
+}
+
+/// The smallest PNG there is, and what it is in base 64.
+const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+#[test]
+fn an_image_goes_along_with_the_task_and_is_on_record_under_each_api() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(PIXEL).unwrap();
+    let image = dir.path().join("pixel");
+    std::fs::write(&image, &bytes).unwrap();
+    for api in APIS {
+        let server = Server::start(vec![chat_api::stream(api, &done())]);
+        let images = format!("[prompt]\nimages = [\"{}\"]", image.display());
+        let profile = profile(api, &server.url()).replace("[prompt]", &images);
+        let ran = Stage::new(&profile).run(TASK, &[(KEY_VARIABLE, KEY)], &[]);
+        let story = ran.story();
+        assert_eq!(ran.output.status.code(), Some(0), "{api:?}: {story}");
+        let body = server.requests()[0].json();
+        let sent = match api {
+            Api::Gemini => unreachable!("only an agent CLI speaks it"),
+            Api::OpenAi => body["messages"][2]["content"][0]["image_url"]["url"].clone(),
+            Api::OpenAiResponses => body["input"][1]["content"][0]["image_url"].clone(),
+            Api::Anthropic => body["messages"][0]["content"][1]["source"]["data"].clone(),
+        };
+        assert!(sent.as_str().unwrap().ends_with(PIXEL), "{api:?}: {body}");
+        let event = ran.of("prompt.sent").into_iter().find(|prompt| prompt["part"] == "image").unwrap();
+        let stored = ran.dir.join("blobs").join(event["sha256"].as_str().unwrap());
+        assert_eq!(std::fs::read(stored).unwrap(), bytes, "{api:?}");
+    }
+    std::fs::write(&image, "no image").unwrap();
+    let stage = format!("[prompt]\nimages = [\"{}\"]", image.display());
+    let profile = profile(Api::OpenAi, "http://127.0.0.1:1/v1").replace("[prompt]", &stage);
+    let ran = Stage::new(&profile).run(TASK, &[(KEY_VARIABLE, KEY)], &[]);
+    assert_eq!(ran.output.status.code(), Some(2), "{}", ran.story());
+    assert!(!ran.dir.exists(), "there is a run");
 }
 
 #[test]

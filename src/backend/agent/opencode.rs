@@ -23,7 +23,7 @@ mod wire;
 
 pub use call::Opencode;
 
-use crate::backend::price::priced;
+use crate::backend::price::catalogued;
 use wire::{Line, Part, WireError};
 
 /// How much of a step's text is kept.
@@ -226,16 +226,8 @@ impl OpencodeDialect {
             message: None,
             text: step.text,
             tool_calls: step.tool_calls,
-            usage: usage.map(|usage| self.with_price(usage)),
+            usage: usage.map(|usage| catalogued(usage, self.price.as_ref())),
         }));
-    }
-
-    /// What opencode calls the cost is from its catalogue of prices, and the profile's word on a price is the newer one.
-    fn with_price(&self, usage: Usage) -> (Usage, UsageSource) {
-        match (&self.price, usage.usd) {
-            (None, Some(_)) => (usage, UsageSource::Priced),
-            (price, _) => priced(Usage { usd: None, ..usage }, price.as_ref()),
-        }
     }
 }
 

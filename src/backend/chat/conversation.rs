@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::backend::Image;
 use crate::event::{TurnNumber, Usage, UsageSource};
 
 /// What a model is asked.
@@ -23,6 +24,8 @@ pub(super) struct Conversation {
 pub(super) enum Message {
     /// What the user says.
     User(String),
+    /// An image that goes along with it.
+    Image(Image),
     /// What the model said.
     Assistant(Turn),
     /// What a tool that it called answered.

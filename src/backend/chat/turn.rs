@@ -140,7 +140,9 @@ impl<M: Model> Running<M> {
     async fn turns(&mut self, request: &Request) -> Result<Answer, Failure> {
         let mut conversation = Conversation {
             system: request.system.clone(),
-            messages: vec![Message::User(request.user.clone())],
+            messages: std::iter::once(Message::User(request.user.clone()))
+                .chain(request.images.iter().cloned().map(Message::Image))
+                .collect(),
             tools: self.tools.specs(),
             turn: TurnNumber(0),
         };

@@ -17,13 +17,13 @@ use super::verdict;
 use super::wire::Status;
 use super::work::{Verdict, Work, consumed};
 use super::{Host, Shared, follow, poll, rules};
+use crate::backend::price::catalogued;
 use crate::backend::{Gone, Link, Report, Request, SessionPlan, Stop};
 use crate::event::{
-    AlertRaised, AttemptAccepted, Failure, FaultClass, FaultScope, PromptPart, SessionId, Severity, Usage,
-    UsageReported, UsageSource,
+    AlertRaised, AttemptAccepted, Failure, FaultClass, FaultScope, PromptPart, SessionId, Severity,
+    UsageReported,
 };
 use crate::profile::StreamMode;
-use crate::profile::element::Price;
 
 /// How long a session that is to be continued may be busy with somebody else's prompt.
 const BUSY: Duration = Duration::from_secs(10);
@@ -263,14 +263,8 @@ impl Shared {
         let messages = work.messages().await?;
         work.finish(&messages).await;
         let children = work.by_children().await;
-        let Some((mut usage, model)) = verdict::usage(&messages, children) else { return Ok(()) };
-        let source = match (&self.price, usage.usd) {
-            (Some(price), None) => {
-                usage.usd = Some(dollars(&usage, price));
-                UsageSource::Priced
-            }
-            _ => UsageSource::Provider,
-        };
+        let Some((usage, model)) = verdict::usage(&messages, children) else { return Ok(()) };
+        let (usage, source) = catalogued(usage, self.price.as_ref());
         let _ = work.link.tell(Report::Usage(UsageReported { usage, source, model })).await;
         Ok(())
     }
@@ -381,13 +375,4 @@ fn told() -> Failure {
 
 fn gone(gone: Gone) -> Failure {
     Failure::ours(FaultClass::SelfAbort, gone.to_string())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
-fn dollars(usage: &Usage, price: &Price) -> f64 {
-    let part = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
-    part(usage.input, price.input)
-        + part(usage.output, price.output)
-        + part(usage.cache_read, price.cache_read.unwrap_or(price.input))
-        + part(usage.cache_write, price.cache_write.unwrap_or(price.input))
 }

@@ -12,7 +12,7 @@ impl OpencodeDialect {
     pub(super) fn failure(&self, error: &WireError, log: &str) -> Failure {
         // Of some failures the event says only where in the log they are told of.
         let told = error.reference.as_deref().and_then(|reference| logged(log, reference));
-        fault::classify(&Facts {
+        let failure = fault::classify(&Facts {
             status: error.status,
             code: error.code.as_deref(),
             kind: error.kind.as_deref(),
@@ -20,7 +20,11 @@ impl OpencodeDialect {
             retry_after: error.retry_after,
             emitted_output: self.emitted,
             ..Facts::new(Origin::Opencode, told.as_deref().unwrap_or(&error.text))
-        })
+        });
+        // It has tried these nine times over more than a minute, and no knob of it says otherwise: to begin all of that
+        // again would triple what it costs.
+        let tried = fault::retryable(failure.class);
+        Failure { should_retry: tried.then_some(false), ..failure }
     }
 
     /// The last step ended, and not with an answer.

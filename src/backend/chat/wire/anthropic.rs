@@ -7,6 +7,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use super::{Assembly, Wire};
+use crate::backend::Image;
 use crate::backend::chat::conversation::{Call, Conversation, Message, ToolSpec, Turn};
 use crate::backend::chat::endpoint::{ModelOptions, SecretKey};
 use crate::fault::Origin;
@@ -68,6 +69,7 @@ impl Wire for Messages {
         for message in &conversation.messages {
             let (role, blocks) = match message {
                 Message::User(text) => ("user", vec![text_block(text)]),
+                Message::Image(image) => ("user", vec![image_block(image)]),
                 Message::ToolResult { call, ok, text } => ("user", vec![tool_result(call, *ok, text)]),
                 Message::Assistant(turn) => ("assistant", spoken(turn)),
             };
@@ -120,6 +122,11 @@ fn system(conversation: &Conversation) -> Option<&str> {
 /// Marks a block as the end of what the provider is to keep for a while.
 fn keep(block: &mut Value) {
     block["cache_control"] = json!({ "type": "ephemeral" });
+}
+
+fn image_block(image: &Image) -> Value {
+    let data = super::base64(image);
+    json!({ "type": "image", "source": { "type": "base64", "media_type": image.media_type, "data": data } })
 }
 
 fn text_block(text: &str) -> Value {

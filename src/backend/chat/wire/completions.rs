@@ -84,6 +84,10 @@ impl Wire for Completions {
 fn message(message: &Message) -> Value {
     match message {
         Message::User(text) => json!({ "role": "user", "content": text }),
+        Message::Image(image) => {
+            let part = json!({ "type": "image_url", "image_url": { "url": super::data_url(image) } });
+            json!({ "role": "user", "content": [part] })
+        }
         Message::ToolResult { call, text, .. } => {
             json!({ "role": "tool", "tool_call_id": call, "content": text })
         }

@@ -5,12 +5,14 @@
 
 use std::fmt::Debug;
 
+use base64::Engine as _;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::conversation::{Conversation, Turn};
 use super::endpoint::{ModelOptions, SecretKey};
 use super::stream::{Heard, StreamError};
+use crate::backend::Image;
 use crate::fault::Origin;
 use crate::profile::Api;
 
@@ -94,6 +96,15 @@ pub(super) fn of(api: Api) -> Option<&'static dyn Wire> {
         Api::Anthropic => &anthropic::Messages,
         Api::Gemini => return None,
     })
+}
+
+fn base64(image: &Image) -> String {
+    base64::engine::general_purpose::STANDARD.encode(&image.bytes)
+}
+
+/// An image as a URL that holds it.
+fn data_url(image: &Image) -> String {
+    format!("data:{};base64,{}", image.media_type, base64(image))
 }
 
 /// `Authorization: Bearer …`; `None` for a key that no header can hold.

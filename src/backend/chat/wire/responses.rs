@@ -54,6 +54,10 @@ impl Wire for Responses {
         for message in &conversation.messages {
             match message {
                 Message::User(text) => items.push(said("user", "input_text", text)),
+                Message::Image(image) => {
+                    let part = json!({ "type": "input_image", "image_url": super::data_url(image) });
+                    items.push(json!({ "type": "message", "role": "user", "content": [part] }));
+                }
                 Message::ToolResult { call, text, .. } => {
                     items.push(json!({ "type": "function_call_output", "call_id": call, "output": text }));
                 }
