@@ -133,10 +133,10 @@ impl GeminiDialect {
         out.push(Signal::Report(Report::Accepted(AttemptAccepted { session, model, agent: None })));
     }
 
-    fn message(&mut self, line: &Line<'_>) {
-        let Some(text) = line.content.as_deref().filter(|text| !text.is_empty()) else { return };
+    fn message(&mut self, role: Option<&str>, content: Option<&str>) {
+        let Some(text) = content.filter(|text| !text.is_empty()) else { return };
         // The rest is an echo of what was sent.
-        if line.role.as_deref() == Some("assistant") {
+        if role == Some("assistant") {
             self.turn().text.push(text);
             self.partial.push(text);
             self.fresh.push(text);
@@ -189,6 +189,10 @@ impl Dialect for GeminiDialect {
             return;
         }
         let text = String::from_utf8_lossy(line);
+        if let Some((role, content)) = wire::said(&text) {
+            self.message(Some(&role), Some(&content));
+            return;
+        }
         let Ok(parsed) = serde_json::from_str::<Line<'_>>(&text) else {
             // A line that was cut, such as the huge answer of a tool: the tool has returned all the same.
             if let Some(id) = wire::cut_tool_result(&text) {
@@ -200,7 +204,7 @@ impl Dialect for GeminiDialect {
         };
         match parsed.kind.as_deref() {
             Some("init") => self.init(&parsed, out),
-            Some("message") => self.message(&parsed),
+            Some("message") => self.message(parsed.role.as_deref(), parsed.content.as_deref()),
             Some("tool_use") => self.tool_use(&parsed, out),
             Some("tool_result") => self.tool_result(&parsed, out),
             Some("error") => self.complaint = parsed.complaint().or(self.complaint.take()),

@@ -3,7 +3,9 @@
 //! A line that is no message is nothing: agents and their runtimes print to standard output what they like.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -111,8 +113,8 @@ struct ChunkContent<'a> {
 
 /// Reads a line as a piece of what the agent says; `None` for any other, which [`message`] reads.
 pub(super) fn chunk(line: &str) -> Option<Chunk<'_>> {
-    let head = &line.as_bytes()[..line.len().min(256)];
-    memchr::memmem::find(head, b"\"agent_message_chunk\"")?;
+    static KIND: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"agent_message_chunk\""));
+    KIND.find(&line.as_bytes()[..line.len().min(256)])?;
     let ChunkLine { id: None, method, params } = serde_json::from_str(line).ok()? else { return None };
     let ChunkParams { session, update: ChunkUpdate { kind, message, content } } = params;
     let said = method == "session/update" && kind == "agent_message_chunk" && content.kind == "text";

@@ -37,6 +37,24 @@ pub(super) struct Line<'a> {
     pub(super) stats: Option<Value>,
 }
 
+/// A piece of what is said: nearly every line is one, and so it is read without the rest.
+#[derive(Deserialize)]
+struct Said<'a> {
+    #[serde(borrow)]
+    role: Cow<'a, str>,
+    #[serde(borrow)]
+    content: Cow<'a, str>,
+}
+
+/// Who says what, if the line is a piece of that in the form that we know.
+pub(super) fn said(line: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    if !line.starts_with(r#"{"type":"message","#) {
+        return None;
+    }
+    let Said { role, content } = serde_json::from_str(line).ok()?;
+    Some((role, content))
+}
+
 impl Line<'_> {
     /// Type and words of a result's error.
     pub(super) fn failure(&self) -> (Option<String>, Option<String>) {
