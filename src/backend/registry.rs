@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::event::{Failure, FaultClass};
 pub use crate::file::Secrets;
 use crate::file::is_secret_name;
 use crate::process::Guard;
 use crate::profile::element::Argv;
 use crate::profile::{Profile, Server};
 
-use super::Harness;
 use super::agent::{AgentHarness, Invocation, invocation};
 use super::chat::{
     ChatHarness, Endpoint, McpServer, McpServers, ModelOptions, Script, ScriptedHarness, SecretKey, Settings,
 };
 use super::opencode::{self, OpencodeServer, OwnServer};
 use super::shell::GuardedShell;
+use super::{Attempt, Harness, Link, Request};
 
 /// Something that the profile needs is not there; exit code 4.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +65,17 @@ pub fn harness(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
             remedy: "use another one of `provost help harnesses`".to_owned(),
         }),
     }
+}
+
+/// The harness of a dry run: prompts are assembled and nothing is called, so that nothing need be there.
+pub fn dry() -> Arc<dyn Harness> {
+    struct Dry;
+    impl Harness for Dry {
+        fn attempt(&self, _request: Request, _link: Link) -> Attempt {
+            Box::pin(async { Err(Failure::ours(FaultClass::SelfAbort, "dry run")) })
+        }
+    }
+    Arc::new(Dry)
 }
 
 /// The variables whose values must never be written: the named keys, and what looks like a secret and is passed on.

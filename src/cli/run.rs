@@ -421,7 +421,11 @@ async fn drive(
         secrets: Arc::clone(&secrets),
         workspace: &manifest.workspace,
     };
-    let harness = registry::harness(&place).map_err(|error| unavailable(&error))?;
+    let harness = if args.dry_run {
+        registry::dry()
+    } else {
+        registry::harness(&place).map_err(|error| unavailable(&error))?
+    };
     let oracle: Option<Arc<dyn Oracle>> = profile.check.as_ref().and_then(|check| {
         let environment = registry::check_environment(&context.environment, &secrets);
         backend::oracle(check, guard.clone(), environment, &manifest.workspace, Arc::clone(&secrets))

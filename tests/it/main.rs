@@ -14,6 +14,7 @@ mod chat_streams;
 mod generated;
 mod harness_files;
 mod mcp;
+mod one_line;
 mod opencode_server;
 mod process;
 mod profile_errors;
