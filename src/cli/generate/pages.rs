@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::backend::agent::OWN_LOOPS;
 use crate::event::Kind;
 use crate::fault;
 use crate::profile;
@@ -251,6 +252,10 @@ fn faults() -> String {
         "A failure that is retried is tried again on the same model, `retry.same_model` times at most and only while \
          nothing of an answer had come. A failure that ends the run would be the same in another round.",
     );
+    page.heading("WHAT AGENTS REPEAT BY THEMSELVES");
+    for (harness, loops) in OWN_LOOPS {
+        page.item(harness, "", loops);
+    }
     page.heading("RULES");
     for rule in fault::rules() {
         let scope = serde_json::to_value(rule.scope).ok();
