@@ -14,6 +14,7 @@ mod invoke;
 pub mod lines;
 mod loops;
 pub mod opencode;
+mod scan;
 pub mod text;
 mod voice;
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::backend::agent::dialect::{Dialect, ExitFacts, Signal};
+use crate::backend::agent::scan::Template;
 use crate::backend::{Answer, Report, SessionPlan};
 use crate::event::{AttemptAccepted, Failure, FaultClass, FaultScope, SessionId, Severity};
 use crate::fault::{self, Facts, Origin};
@@ -80,6 +81,8 @@ pub struct AcpDialect {
     granted: VecDeque<String>,
     /// The last thing that happened is that a tool was refused.
     refused: bool,
+    /// What nearly all lines look like by now, and the message that they belong to.
+    usual: Option<(Template, Option<String>)>,
     alerts: BTreeSet<&'static str>,
     end: Option<End>,
 }
@@ -99,6 +102,7 @@ impl AcpDialect {
             cancelled: false,
             granted: VecDeque::new(),
             refused: false,
+            usual: None,
             alerts: BTreeSet::new(),
             end: None,
         }
@@ -329,10 +333,13 @@ impl AcpDialect {
     }
 
     /// A piece of what the agent says; before the prompt, of the past.
-    fn said(&mut self, chunk: &Chunk<'_>, out: &mut Vec<Signal>) {
+    /// The line is remembered, so that others like it need no parsing.
+    fn said(&mut self, line: &str, chunk: &Chunk<'_>, out: &mut Vec<Signal>) {
         let ours = self.session.as_ref().is_some_and(|session| *session.0 == *chunk.session);
         if ours && matches!(self.waiting, Some((_, Step::Prompt))) {
             self.refused = false;
+            let message = chunk.message.as_deref().map(str::to_owned);
+            self.usual = Template::of(line, &chunk.text).map(|template| (template, message));
             self.fold.said(&chunk.text, chunk.message.as_deref(), out);
         }
     }
@@ -379,9 +386,16 @@ impl Dialect for AcpDialect {
         if !line.starts_with(b"{") {
             return;
         }
+        if matches!(self.waiting, Some((_, Step::Prompt)))
+            && let Some((template, message)) = &self.usual
+            && let Some(text) = template.text(line)
+        {
+            self.refused = false;
+            return self.fold.said(&text, message.as_deref(), out);
+        }
         let text = String::from_utf8_lossy(line);
         if let Some(chunk) = wire::chunk(&text) {
-            return self.said(&chunk, out);
+            return self.said(&text, &chunk, out);
         }
         match wire::message(&text) {
             Some(Message::Answer { id, result }) => {

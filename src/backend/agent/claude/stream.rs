@@ -1,6 +1,5 @@
 //! The fast path: nearly all of a transcript with partial messages is one kind of line, and it is read without parsing.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
@@ -8,6 +7,7 @@ use memchr::memmem::Finder;
 use super::ClaudeDialect;
 use crate::backend::Report;
 use crate::backend::agent::Signal;
+use crate::backend::agent::scan::{string_end, unescaped};
 use crate::event::ToolId;
 
 /// How the lines begin that make up nearly all of a transcript with partial messages.
@@ -50,31 +50,6 @@ impl ClaudeDialect {
         self.partial.push(text);
         self.fresh.push(text);
     }
-}
-
-/// Where a JSON string ends, given what follows its opening quote.
-fn string_end(text: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let at = from + memchr::memchr2(b'"', b'\\', &text[from..])?;
-        if text[at] == b'"' {
-            return Some(at);
-        }
-        // What a backslash escapes is never an end.
-        from = at + 2;
-        if from > text.len() {
-            return None;
-        }
-    }
-}
-
-/// The text of a JSON string's inside. Nearly always the very bytes.
-fn unescaped(inside: &[u8]) -> Cow<'_, str> {
-    if memchr::memchr(b'\\', inside).is_none() {
-        return String::from_utf8_lossy(inside);
-    }
-    let quoted = format!("\"{}\"", String::from_utf8_lossy(inside));
-    serde_json::from_str::<String>(&quoted).map_or_else(|_| String::from_utf8_lossy(inside), Cow::Owned)
 }
 
 /// What a line still says that was cut: which tool has returned.
