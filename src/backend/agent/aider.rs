@@ -214,11 +214,14 @@ impl AiderDialect {
     fn complained(&self) -> Failure {
         let (text, name) =
             self.complaint.as_ref().map_or(("", ""), |complaint| (complaint.text(), complaint.name()));
-        fault::classify(&Facts {
+        let failure = fault::classify(&Facts {
             label: Some(name).filter(|name| !name.is_empty()),
             emitted_output: self.emitted,
             ..Facts::new(Origin::Aider, text)
-        })
+        });
+        // Each of its own retries is several requests of the library below it: enough has been tried.
+        let tried = self.retries > RETRIES && fault::retryable(failure.class);
+        Failure { should_retry: tried.then_some(false), ..failure }
     }
 
     fn after(&mut self, line: &str, out: &mut Vec<Signal>) {

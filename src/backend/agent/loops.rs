@@ -29,7 +29,10 @@ pub const OWN_LOOPS: [(&str, &str); 8] = [
         "One attempt a request (general.maxAttempts, in settings laid over the user's own); the settings of a project \
          override that. A silent retry is bounded by `round.first_event`.",
     ),
-    ("aider", "No knob. A hopeless error is ended at its first retry, any other at the third."),
+    (
+        "aider",
+        "No knob. A hopeless error is ended at its first retry, any other at the third, and provost does not begin that again.",
+    ),
     ("acp", "The agent's own affair, and not told: `round.first_event` and `round.stall` bound it."),
     ("command", "Nothing is known of it: `round.first_event` and `round.stall` bound it."),
 ];
