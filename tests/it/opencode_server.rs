@@ -112,7 +112,7 @@ fn real_opencode_server_with_a_wrong_password_is_unavailable_at_once() {
     let serve = Serve::start(&model, &json!({}));
     let ran = given(&serve.url, "sse", "").run(TASK, &[("PROVOST_TEST_PASSWORD", "another-password")], &[]);
     assert_eq!(ran.output.status.code(), Some(4), "{}", ran.story());
-    assert_eq!(failures(&ran), ["auth"], "{}", ran.story());
+    assert_eq!(ran.classes(), ["auth"], "{}", ran.story());
     assert!(!ran.holds("another-password"));
     assert!(model.requests().is_empty());
     // Where the variable is not set at all, nothing is begun.
@@ -175,7 +175,7 @@ fn real_opencode_server_loses_nothing_of_a_quiet_turn_by_polling() {
     assert_eq!(ran.ended()["output"], "late", "{}", ran.story());
     // A stream that says nothing is another matter.
     let ran = run("sse");
-    assert_eq!(failures(&ran), ["stall"], "{}", ran.story());
+    assert_eq!(ran.classes(), ["stall"], "{}", ran.story());
 }
 
 /// Interrupts a run as soon as the model is asked.
@@ -230,7 +230,7 @@ fn real_opencode_server_is_left_without_a_busy_session_when_the_run_is_interrupt
         let story = ran.story();
         assert_eq!(ran.output.status.code(), Some(130), "{mode}: {story}");
         assert_eq!(serve.statuses(&work), json!({}), "{mode}: {story}");
-        assert_eq!(failures(&ran), ["user_abort"], "{mode}: {story}");
+        assert_eq!(ran.classes(), ["user_abort"], "{mode}: {story}");
         assert!(ran.of("attempt.failed")[0].get("cleanup").is_none(), "{mode}: {story}");
         let session = ran.of("attempt.accepted")[0]["session"].as_str().unwrap();
         let messages = serve.get(&format!("/session/{session}/message?directory={}", work.display()));
@@ -269,7 +269,7 @@ fn real_opencode_server_that_vanishes_in_the_middle_of_a_turn_is_a_fault_and_no_
         let stage = given(&serve.url, mode, quick);
         let (ran, _) = while_asked(stage, &model, |_| serve.child.kill().unwrap());
         let story = ran.story();
-        assert_eq!(failures(&ran), ["transport"], "{mode}: {story}");
+        assert_eq!(ran.classes(), ["transport"], "{mode}: {story}");
         assert_eq!(ran.output.status.code(), Some(4), "{mode}: {story}");
         assert!(ran.of("attempt.failed")[0]["cleanup"].as_str().unwrap().contains("ses_"), "{mode}: {story}");
     }
@@ -280,7 +280,7 @@ fn real_opencode_server_that_vanishes_in_the_middle_of_a_turn_is_a_fault_and_no_
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     });
     let story = ran.story();
-    assert_eq!(failures(&ran), ["agent_crash"], "{story}");
+    assert_eq!(ran.classes(), ["agent_crash"], "{story}");
     assert_eq!(ran.of("agent.exited")[0]["cause"], "signal", "{story}");
     assert!(!lives(work.with_file_name("home").to_str().unwrap()), "a process of the run lives");
 }
@@ -302,28 +302,24 @@ fn rounds(lineage: &str) -> (Ran, Vec<Recorded>) {
     (ran, requests)
 }
 
-fn sessions(ran: &Ran) -> Vec<String> {
-    ran.of("attempt.accepted").iter().map(|event| event["session"].as_str().unwrap().to_owned()).collect()
-}
-
 #[test]
 #[cfg_attr(not(real_opencode), ignore = "needs opencode; .ci/install-real installs it")]
 fn real_opencode_server_continues_a_session_and_forks_one() {
     let knows =
         |request: &Recorded| said(request).contains(&("assistant".to_owned(), "first answer".to_owned()));
     let (ran, requests) = rounds("");
-    let fresh = sessions(&ran);
+    let fresh = ran.sessions("attempt.accepted");
     assert_ne!(fresh[0], fresh[1]);
     assert!(!knows(&requests[1]));
 
     let (ran, requests) = rounds("[lineage]\nsession = \"continue\"");
-    let continued = sessions(&ran);
+    let continued = ran.sessions("attempt.accepted");
     assert_eq!(continued[0], continued[1]);
     assert!(knows(&requests[1]), "{:?}", said(&requests[1]));
     assert!(said(&requests[1])[0].1.ends_with(SYSTEM));
 
     let (ran, requests) = rounds("[lineage]\nsession = \"continue\"\nfork = \"require\"");
-    let forked = sessions(&ran);
+    let forked = ran.sessions("attempt.accepted");
     assert_ne!(forked[0], forked[1]);
     assert!(knows(&requests[1]), "{:?}", said(&requests[1]));
 }
@@ -359,7 +355,7 @@ fn real_opencode_server_shows_its_retries_and_is_not_let_to_make_hopeless_ones()
             let model = model(move |_, _| Turn::Refuse(status, error.clone(), None));
             let ran = own(&model, mode, "").run(TASK, &KEYS, &[]);
             let story = ran.story();
-            assert_eq!(failures(&ran), [class], "{mode}: {story}");
+            assert_eq!(ran.classes(), [class], "{mode}: {story}");
             assert_eq!(ran.output.status.code(), Some(4), "{mode}: {story}");
             assert!(model.requests().len() <= 2, "{} requests: {story}", model.requests().len());
         }
@@ -372,7 +368,7 @@ fn real_opencode_server_is_stopped_when_it_asks_a_cut_model_again_and_again() {
     let model = model(|_, _| Turn::Cut);
     let ran = own(&model, "sse", "[retry]\nsame_model = 0").run(TASK, &KEYS, &[]);
     let story = ran.story();
-    assert_eq!(failures(&ran), ["transport"], "{story}");
+    assert_eq!(ran.classes(), ["transport"], "{story}");
     assert!(model.requests().len() <= 6, "{} requests: {story}", model.requests().len());
 }
 
@@ -387,7 +383,7 @@ fn real_opencode_server_that_asks_for_permission_is_answered_as_the_profile_says
         let added = format!("[workspace]\ndir = \"{}\"", place.path().display());
         let ran = given(&serve.url, mode, &format!("# ask\n{added}")).run(TASK, &KEYS, &[]);
         let story = ran.story();
-        assert_eq!(failures(&ran), ["tool_error"], "{mode}: {story}");
+        assert_eq!(ran.classes(), ["tool_error"], "{mode}: {story}");
         assert_eq!(ran.of("alert.raised")[0]["alert"], "refused-edit", "{mode}: {story}");
         assert!(!file.exists(), "{mode}: {story}");
         assert_eq!(serve.statuses(place.path()), json!({}), "{mode}: {story}");
@@ -405,7 +401,7 @@ fn real_opencode_server_does_not_know_a_model_and_is_not_asked() {
     let serve = Serve::start(&model, &json!({}));
     let ran = given(&serve.url, "poll", "").run(TASK, &KEYS, &["--set", "agent.model=\"p/nope\""]);
     assert_eq!(ran.output.status.code(), Some(4), "{}", ran.story());
-    assert_eq!(failures(&ran), ["model_not_found"], "{}", ran.story());
+    assert_eq!(ran.classes(), ["model_not_found"], "{}", ran.story());
     assert!(model.requests().is_empty());
 }
 

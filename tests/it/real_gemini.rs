@@ -88,10 +88,8 @@ fn two_rounds(agent: &str, more: &str) -> (Ran, Vec<Recorded>) {
     std::fs::write(stage.path("home/.gemini/RULES.md"), "My rule of every project.\n").unwrap();
     let ran = stage.run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--"]);
     let story = ran.story();
-    assert_eq!(ran.output.status.code(), Some(0), "{story}");
+    ran.was_delivered_in_the_second_round();
     assert_eq!(std::fs::read_to_string(file).unwrap(), "right\n", "{story}");
-    assert_eq!(ran.ended()["outcome"], "delivered", "{story}");
-    assert_eq!(ran.ended()["rounds"], 2, "{story}");
     assert!(!ran.holds(KEY), "the key is on record");
     assert!(!ran.holds("literal-secret-77"), "a secret of the user's settings is on record");
     let requests = server.requests();
@@ -109,15 +107,6 @@ fn two_rounds(agent: &str, more: &str) -> (Ran, Vec<Recorded>) {
 /// The requests that begin a round: they bring no tool's result.
 fn first(asked: &[Recorded]) -> Vec<&Recorded> {
     asked.iter().filter(|request| gemini::returned(request).is_none()).collect()
-}
-
-fn sessions(ran: &Ran, kind: &str) -> Vec<String> {
-    ran.of(kind).iter().map(|event| event["session"].as_str().unwrap().to_owned()).collect()
-}
-
-/// The classes of the failed attempts.
-fn classes(ran: &Ran) -> Vec<&str> {
-    ran.of("attempt.failed").iter().map(|failed| failed["class"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -140,10 +129,10 @@ fn real_gemini_delivers_in_the_second_round_what_the_check_refused_in_the_first(
     assert!(user.iter().all(|text| text.contains(TASK.trim_end())), "{user:?}");
 
     // Each round is a conversation of its own, under the name that was chosen for it.
-    let chosen = sessions(&ran, "attempt.started");
+    let chosen = ran.sessions("attempt.started");
     assert_eq!(chosen.len(), 2, "{story}");
     assert_ne!(chosen[0], chosen[1]);
-    assert_eq!(chosen, sessions(&ran, "attempt.accepted"), "{story}");
+    assert_eq!(chosen, ran.sessions("attempt.accepted"), "{story}");
     assert!(!begun[1].body.contains("A first word."), "{story}");
 
     let calls: Vec<(&str, bool)> = ran
@@ -185,7 +174,7 @@ fn real_gemini_resumes_the_session_where_the_profile_says_continue() {
     // Edits are all that it is asked for, and all that it may do.
     let (ran, asked) = two_rounds("permissions = \"accept-edits\"", "[lineage]\nsession = \"continue\"\n");
     let story = ran.story();
-    let accepted = sessions(&ran, "attempt.accepted");
+    let accepted = ran.sessions("attempt.accepted");
     assert_eq!(accepted.len(), 2, "{story}");
     assert_eq!(accepted[0], accepted[1], "{story}");
     // The second round's first request brings the first round's conversation along.
@@ -238,7 +227,7 @@ fn real_gemini_out_of_its_daily_quota_is_asked_once() {
     let ran = stage(&server, "", "").run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--"]);
     let story = ran.story();
     assert_eq!(ran.output.status.code(), Some(4), "{story}");
-    assert_eq!(classes(&ran), ["quota_exhausted"], "{story}");
+    assert_eq!(ran.classes(), ["quota_exhausted"], "{story}");
     assert_eq!(ran.of("attempt.failed")[0]["scope"], "model", "{story}");
     assert_eq!(server.requests().len(), 1, "{story}");
     // 173 is what the CLI makes of 429, and no signal.
@@ -258,7 +247,7 @@ fn real_gemini_leaves_the_waiting_to_us() {
     std::fs::write(stage.path("work/answer.txt"), "right\n").unwrap();
     let ran = stage.run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--"]);
     assert_eq!(ran.output.status.code(), Some(0), "{}", ran.story());
-    assert_eq!(classes(&ran), ["overloaded"], "{}", ran.story());
+    assert_eq!(ran.classes(), ["overloaded"], "{}", ran.story());
     assert_eq!(ran.of("agent.spawned").len(), 2, "{}", ran.story());
 }
 
@@ -276,7 +265,7 @@ fn real_gemini_whose_stream_is_cut_has_failed_and_what_it_said_is_no_answer() {
     std::fs::write(stage.path("work/answer.txt"), "wrong\n").unwrap();
     let ran = stage.run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--set", "budget.rounds=2", "--"]);
     let story = ran.story();
-    assert_eq!(classes(&ran), ["transport"], "{story}");
+    assert_eq!(ran.classes(), ["transport"], "{story}");
     assert_eq!(ran.of("attempt.failed")[0]["emitted_output"], true, "{story}");
     assert_eq!(server.requests().len(), 2, "{story}");
     assert_eq!(ran.ended()["output"], "Four.", "{story}");
@@ -292,7 +281,7 @@ fn real_gemini_with_a_bad_key_ends_fast_as_unavailable() {
         let ran = stage(&server, "", "").run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--"]);
         let story = ran.story();
         assert_eq!(ran.output.status.code(), Some(4), "{story}");
-        assert_eq!(classes(&ran), ["auth"], "{story}");
+        assert_eq!(ran.classes(), ["auth"], "{story}");
         assert_eq!(server.requests().len(), 1, "{story}");
         assert!(!ran.holds(KEY), "the key is on record");
     }
@@ -306,7 +295,7 @@ fn real_gemini_at_a_silent_server_is_ended_by_our_clock() {
     let ran =
         stage(&server, "", more).run(TASK, &[("PROVOST_TEST_KEY", KEY)], &["--set", "budget.rounds=1", "--"]);
     let story = ran.story();
-    assert_eq!(classes(&ran), ["first_event_timeout"], "{story}");
+    assert_eq!(ran.classes(), ["first_event_timeout"], "{story}");
     assert!(ran.took < Duration::from_mins(1), "{:?}: {story}", ran.took);
     // Its connection goes with it.
     assert!(server.hung_up(), "{story}");

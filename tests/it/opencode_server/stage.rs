@@ -364,10 +364,6 @@ pub(super) fn calls(ran: &Ran) -> Vec<(String, bool)> {
         .collect()
 }
 
-pub(super) fn failures(ran: &Ran) -> Vec<String> {
-    ran.of("attempt.failed").iter().map(|failed| failed["class"].as_str().unwrap().to_owned()).collect()
-}
-
 /// Whether any process still has this in its command line or its environment.
 pub(super) fn lives(mark: &str) -> bool {
     std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {

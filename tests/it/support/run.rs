@@ -101,6 +101,25 @@ impl Ran {
         self.of("run.ended").pop().unwrap_or_else(|| panic!("the run has no end:\n{}", self.story()))
     }
 
+    /// Asserts that the check refused what the first round did, and passed the second.
+    pub(crate) fn was_delivered_in_the_second_round(&self) {
+        let story = self.story();
+        assert_eq!(self.output.status.code(), Some(0), "{story}");
+        assert_eq!(self.ended()["outcome"], "delivered", "{story}");
+        assert_eq!(self.ended()["rounds"], 2, "{story}");
+        assert_eq!(self.of("round.ended").len(), 2, "{story}");
+    }
+
+    /// The classes of the failed attempts.
+    pub(crate) fn classes(&self) -> Vec<&str> {
+        self.of("attempt.failed").iter().map(|failed| failed["class"].as_str().unwrap()).collect()
+    }
+
+    /// The sessions that the events of a kind name.
+    pub(crate) fn sessions(&self, kind: &str) -> Vec<String> {
+        self.of(kind).iter().map(|event| event["session"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// The stored prompts of a part, in the order in which they were sent.
     pub(crate) fn prompts(&self, part: &str) -> Vec<String> {
         let sent = self.of("prompt.sent").into_iter().filter(|prompt| prompt["part"] == part);
