@@ -10,6 +10,8 @@ use provost::event::{AttemptNumber, Failure, FaultClass, NodeId, RoundNumber, Se
 use provost::profile::{Source, load};
 use serde_json::{Value, json};
 
+use crate::support::run::holds;
+
 /// A user's home, a workspace and a run directory.
 struct Place {
     dir: tempfile::TempDir,
@@ -33,7 +35,11 @@ impl Place {
         std::fs::write(self.path(name), text).unwrap();
     }
 
+    /// A request whose system prompt is on record, as it is before an agent starts.
     fn request(&self, system: Option<&str>, user: &str) -> Request {
+        if let Some(system) = system {
+            self.write(&format!("run/prompts/{}.txt", Sha256::of(system.as_bytes())), system);
+        }
         Request {
             node: NodeId::root(),
             round: RoundNumber(1),
@@ -73,6 +79,7 @@ fn words(call: &Call) -> Vec<&str> {
 }
 
 const GEMINI: &str = "[agent]\nharness = \"gemini\"\nmodel = \"google/gemini-2.5-pro\"\n";
+const OPENCODE: &str = "[agent]\nharness = \"opencode\"\n";
 const AIDER: &str = "[agent]\nharness = \"aider\"\nmodel = \"deepseek/deepseek-chat\"\n";
 
 #[test]
@@ -162,12 +169,11 @@ fn what_an_agent_cannot_be_given_whole_is_refused_with_a_remedy() {
     };
     let request = place.request(Some("Read @notes.md first."), "do it");
     assert!(said(place.call(GEMINI, &request)).contains("backticks"));
-    // On record it stands with its secret hidden.
-    let system = "The key is k-123.";
-    place.write(&format!("run/prompts/{}.txt", Sha256::of(system.as_bytes())), "The key is [hidden].");
-    let request = place.request(Some(system), "do it");
-    for profile in [GEMINI, AIDER] {
-        assert!(said(place.call(profile, &request)).contains("holds a secret"), "{profile}");
+    // On record it stands with its secret hidden, and so under another name.
+    let request = Request { system: Some("The key is k-123.".to_owned()), ..place.request(None, "do it") };
+    for profile in [GEMINI, AIDER, OPENCODE] {
+        assert!(said(place.call(profile, &request)).contains("the value of a secret"), "{profile}");
+        assert!(!holds(&place.path("run"), b"k-123"), "{profile}");
     }
     place.write("home/.gemini/settings.json", "{ \"general\": ");
     let broken = said(place.call(GEMINI, &place.request(None, "do it")));
@@ -187,10 +193,24 @@ fn aider_makes_no_repository_and_leaves_one_that_is_there_to_its_user() {
     let after = |flag: &str| words[words.iter().position(|word| *word == flag).unwrap() + 1];
     assert_eq!((after("--model"), after("--message-file")), ("deepseek/deepseek-chat", "/dev/stdin"));
     assert_eq!(std::fs::read_to_string(after("--read")).unwrap(), "Be brief.");
-    let history = PathBuf::from(after("--chat-history-file"));
+    assert_eq!(after("--chat-history-file"), "/dev/null");
+}
+
+#[test]
+fn aider_keeps_what_was_said_only_where_it_goes_on_and_only_without_secrets() {
+    let place = Place::new();
+    let profile = format!("{AIDER}[lineage]\nsession = \"continue\"\n");
+    let request = place.request(None, "do it");
+    // The task is not on record as it is, and so it holds a secret.
+    assert!(place.call(&profile, &request).unwrap_err().evidence.contains("the value of a secret"));
+    place.write(&format!("run/prompts/{}.txt", Sha256::of(b"do it")), "do it");
+    let call = place.call(&profile, &request).unwrap();
+    let words = words(&call);
+    let at = words.iter().position(|word| *word == "--chat-history-file").unwrap();
+    let history = PathBuf::from(words[at + 1]);
     assert!(history.starts_with(place.path("run/harness/aider")), "{history:?}");
     let again = Request { session: SessionPlan::Continue(SessionId::new("5f0c")), ..request };
-    let again = place.call(AIDER, &again).unwrap();
+    let again = place.call(&profile, &again).unwrap();
     assert!(again.args.contains(&history.into()) && again.args.contains(&"--restore-chat-history".into()));
 }
 

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 
 use crate::backend::Request;
-use crate::event::{Failure, FaultClass, FaultScope, Sha256};
+use crate::event::Failure;
 use crate::profile::{Agent, Profile, PromptVia, Protocol};
 
+use super::files;
 use super::invoke::{Call, Invocation, target};
 use super::{ClaudeDialect, CodexDialect, Dialect, GeminiDialect, OpencodeDialect, TextDialect};
 
@@ -32,7 +33,9 @@ impl Invocation for AnyCommand {
         let words = self.agent.command.iter().flat_map(|argv| argv.0.iter().skip(1)).chain(&self.agent.args);
         let (placeholder, value) = match self.agent.prompt_via {
             Some(PromptVia::Argv) => ("{prompt}", OsString::from(&request.user)),
-            Some(PromptVia::File) => ("{prompt_file}", prompt_file(request)?),
+            Some(PromptVia::File) => {
+                ("{prompt_file}", files::stored_prompt(request, &request.user)?.into_os_string())
+            }
             Some(PromptVia::Stdin) | None => {
                 let stdin = request.user.clone().into_bytes();
                 return Ok(Call { args: words.map(OsString::from).collect(), stdin, ..Call::default() });
@@ -72,20 +75,4 @@ impl Invocation for AnyCommand {
     fn sends_system(&self) -> bool {
         false
     }
-}
-
-/// The stored prompt itself: it is on record before the agent starts. Where the record hides a secret of it, there is
-/// no file with what the agent is to read, and there must be none.
-fn prompt_file(request: &Request) -> Result<OsString, Failure> {
-    let sha256 = Sha256::of(request.user.as_bytes());
-    let path = request.directory.join("prompts").join(format!("{sha256}.txt"));
-    if path.exists() {
-        return Ok(path.into_os_string());
-    }
-    let mut failure = Failure::ours(
-        FaultClass::ConfigMissing,
-        "the prompt holds the value of a secret, which is never written to a file: use `prompt_via = \"stdin\"`",
-    );
-    failure.scope = FaultScope::Local;
-    Err(failure)
 }

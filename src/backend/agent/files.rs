@@ -1,6 +1,6 @@
 //! Files that an agent CLI needs beside its arguments, below `harness/` in the run directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::backend::Request;
 use crate::event::{Failure, FaultClass, FaultScope, Sha256};
@@ -25,14 +25,16 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         .map_err(|error| local(format!("failed to write {}: {error}", path.display())))
 }
 
-/// Sees that the system prompt may be in a file: that nothing had to be hidden in the one that is on record.
-pub(super) fn may_be_kept(request: &Request, system: &str) -> Result<(), Failure> {
-    let stored = request.directory.join("prompts").join(format!("{}.txt", Sha256::of(system.as_bytes())));
-    if std::fs::read(stored).is_ok_and(|stored| stored != system.as_bytes()) {
-        return Err(local(
-            "the system prompt holds a secret, and this agent CLI takes it from a file only; take the secret out of \
-             it, or name its variable instead",
-        ));
+/// The file with a prompt that is on record, which it is before the agent starts. Where the record hides a secret of it,
+/// there is no file with what the agent is to read, and there must be none.
+pub(super) fn stored_prompt(request: &Request, prompt: &str) -> Result<PathBuf, Failure> {
+    let sha256 = Sha256::of(prompt.as_bytes());
+    let path = request.directory.join("prompts").join(format!("{sha256}.txt"));
+    if path.exists() {
+        return Ok(path);
     }
-    Ok(())
+    Err(local(
+        "the prompt holds the value of a secret, which is written to no file: take it out, or use \
+         `prompt_via = \"stdin\"` where the harness has it",
+    ))
 }

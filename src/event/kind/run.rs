@@ -11,7 +11,7 @@ pub struct BudgetCeilings {
     /// Rounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounds: Option<u64>,
-    /// Tokens, counted as [`Usage::charged_tokens`].
+    /// Tokens, counted as [`Usage::charged_tokens`](crate::event::Usage::charged_tokens).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
     /// Dollars.

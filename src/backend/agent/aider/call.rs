@@ -10,7 +10,7 @@ use crate::backend::agent::invoke::{Call, Environment, Invocation, Versions, tar
 use crate::backend::{Request, SessionPlan};
 use crate::event::{Failure, FaultClass, SessionId, Sha256};
 use crate::profile::element::Price;
-use crate::profile::{Agent, Endpoint, Profile};
+use crate::profile::{Agent, Endpoint, Profile, SessionPolicy};
 
 use super::AiderDialect;
 
@@ -20,6 +20,8 @@ pub struct Aider {
     agent: Agent,
     endpoint: Option<Endpoint>,
     prices: BTreeMap<String, Price>,
+    /// Whether a later round goes on with the conversation.
+    continues: bool,
 }
 
 impl Aider {
@@ -29,6 +31,7 @@ impl Aider {
             agent: profile.agent.clone(),
             endpoint: profile.agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name)).cloned(),
             prices: profile.prices.clone(),
+            continues: profile.lineage.session == SessionPolicy::Continue,
         }
     }
 
@@ -44,6 +47,8 @@ impl Aider {
 
 /// Where the history of a conversation is kept.
 fn history(request: &Request, session: &SessionId) -> Result<PathBuf, Failure> {
+    // It writes down what it is told.
+    files::stored_prompt(request, &request.user)?;
     let directory = request.directory.join("harness").join("aider");
     files::directory(&directory)?;
     Ok(directory.join(format!("{}.md", Sha256::of(session.as_str().as_bytes()))))
@@ -126,6 +131,8 @@ impl Invocation for Aider {
             args.push("--no-git".into());
         }
         let history = match &request.session {
+            // What nobody goes on with is kept nowhere.
+            SessionPlan::Fresh(_) if !self.continues => PathBuf::from("/dev/null"),
             SessionPlan::Fresh(id) => history(request, id)?,
             SessionPlan::Continue(id) => {
                 args.push("--restore-chat-history".into());
@@ -138,14 +145,16 @@ impl Invocation for Aider {
                 ));
             }
         };
-        args.extend(["--input-history-file".into(), history.with_extension("input").into_os_string()]);
+        args.extend(["--input-history-file".into(), "/dev/null".into()]);
         args.extend(["--chat-history-file".into(), history.into_os_string()]);
         if let Some(model) = self.model() {
             args.extend(["--model".into(), model.into()]);
         }
         if let Some(system) = &request.system {
-            files::may_be_kept(request, system)?;
-            let path = request.directory.join("harness/aider").join("CONVENTIONS.md");
+            files::stored_prompt(request, system)?;
+            let directory = request.directory.join("harness/aider");
+            files::directory(&directory)?;
+            let path = directory.join("CONVENTIONS.md");
             files::write(&path, system.as_bytes())?;
             args.extend(["--read".into(), path.into_os_string()]);
         }

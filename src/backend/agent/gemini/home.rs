@@ -58,7 +58,7 @@ fn instructions(
     name: &str,
     system: &str,
 ) -> Result<(), Failure> {
-    files::may_be_kept(request, system)?;
+    files::stored_prompt(request, system)?;
     if settings::imports(system) {
         return Err(files::local(
             "the system prompt has a word that begins with `@`, which Gemini CLI takes for a file to put in its \

@@ -3,12 +3,11 @@
 //! As an argument a prompt with spaces would reach the model in quotes.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
-use crate::backend::agent::Dialect;
 use crate::backend::agent::invoke::{Call, Environment, Invocation, Versions, target};
+use crate::backend::agent::{Dialect, files};
 use crate::backend::{Request, SessionPlan};
-use crate::event::{Failure, FaultClass, FaultScope, Sha256};
+use crate::event::Failure;
 use crate::profile::Profile;
 
 use super::{OpencodeDialect, config};
@@ -53,7 +52,7 @@ impl Invocation for Opencode {
     fn call(&self, request: &Request) -> Result<Call, Failure> {
         let agent = &self.profile.agent;
         if agent.env.contains_key(CONFIG) || agent.inherit_env.iter().any(|name| name == CONFIG) {
-            return Err(local(
+            return Err(files::local(
                 "`OPENCODE_CONFIG_CONTENT` is what provost itself tells opencode: name a file of your own in \
                  `OPENCODE_CONFIG`",
             ));
@@ -77,7 +76,8 @@ impl Invocation for Opencode {
             add(&["--model", &model]);
         }
         args.extend(agent.args.iter().map(OsString::from));
-        let instructions = request.system.as_deref().map(|system| stored(request, system)).transpose()?;
+        let instructions =
+            request.system.as_deref().map(|system| files::stored_prompt(request, system)).transpose()?;
         let config = config::config(&self.profile, instructions.as_deref());
         Ok(Call {
             args,
@@ -103,22 +103,4 @@ impl Invocation for Opencode {
     fn forks(&self) -> bool {
         true
     }
-}
-
-/// The stored system prompt, which is on record before the agent starts: opencode appends what a file says. Where the
-/// record hides a secret of it, there is no file with what the agent is to read, and there must be none.
-fn stored(request: &Request, system: &str) -> Result<PathBuf, Failure> {
-    let sha256 = Sha256::of(system.as_bytes());
-    let path = request.directory.join("prompts").join(format!("{sha256}.txt"));
-    if path.exists() {
-        return Ok(path);
-    }
-    Err(local(
-        "the system prompt holds the value of a secret, and opencode reads it from a file, where no secret is ever \
-         written: take it out of the system prompt",
-    ))
-}
-
-fn local(text: &str) -> Failure {
-    Failure { scope: FaultScope::Local, ..Failure::ours(FaultClass::ConfigMissing, text) }
 }
