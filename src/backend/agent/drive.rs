@@ -18,6 +18,7 @@ use crate::file::{Secrets, Veil};
 use crate::process::{Exit, Guard, ProcessError, Spec, Stdin};
 
 use super::aside::Asides;
+use super::files::local;
 use super::voice::Voice;
 use super::{Call, Dialect, ExitFacts, Invocation, LineSplitter, Signal};
 
@@ -266,12 +267,6 @@ fn cause(exit: &Exit, asked: Option<Stop>, answered: bool, fatal: bool) -> ExitC
         (None, None, Some(0)) => ExitCause::Clean,
         _ => ExitCause::Error,
     }
-}
-
-fn local(text: String) -> Failure {
-    let mut failure = Failure::ours(FaultClass::ConfigMissing, text);
-    failure.scope = crate::event::FaultScope::Local;
-    failure
 }
 
 fn not_started(error: &ProcessError) -> Failure {
