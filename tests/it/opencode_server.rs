@@ -93,9 +93,10 @@ fn real_opencode_server_elsewhere_is_asked_with_its_password_and_polled_without_
         let session = ran.of("attempt.accepted")[0]["session"].as_str().unwrap();
         assert!(proxy.asked(&format!("GET /session/{session}/"), "/message") > 0, "{mode}");
         let usage = usage(&ran);
+        // Its dollars are from a catalogue, here the one of its configuration.
         assert_eq!(
             (&usage["input"], &usage["output"], &usage["source"]),
-            (&json!(80), &json!(7), &json!("provider"))
+            (&json!(80), &json!(7), &json!("priced"))
         );
         assert!(usage["usd"].as_f64().unwrap() > 0.0, "{usage}");
         assert!(!ran.holds(PASSWORD), "the password is on record");
