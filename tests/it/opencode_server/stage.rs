@@ -197,8 +197,10 @@ impl Serve {
             "autoupdate": false, "share": "disabled",
         });
         config.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        // Left to itself it takes the same port as every other one, and when it is killed another may be there at once.
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let mut child = Command::new(needed("PROVOST_TEST_OPENCODE"))
-            .args(["serve", "--hostname", "127.0.0.1", "--port", "0"])
+            .args(["serve", "--hostname", "127.0.0.1", "--port", &port.to_string()])
             .current_dir(home.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
