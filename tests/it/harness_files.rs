@@ -64,9 +64,14 @@ impl Place {
         invocation(&loaded.profile).unwrap().call_in(request, &environment)
     }
 
-    /// The text of a file below the home that Gemini CLI is given.
+    /// The home that Gemini CLI is given for its node.
+    fn home(&self) -> PathBuf {
+        self.path("run/harness/gemini").join(NodeId::root().as_str())
+    }
+
+    /// The text of a file below that home.
     fn given(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path("run/harness/gemini/root/.gemini").join(name)).unwrap()
+        std::fs::read_to_string(self.home().join(".gemini").join(name)).unwrap()
     }
 
     fn settings(&self) -> Value {
@@ -93,7 +98,7 @@ fn gemini_gets_a_home_that_is_its_users_but_for_settings_and_instructions() {
     place.write("home/.gemini/oauth_creds.json", "{}");
     place.write("home/.env", "A=1");
     let call = place.call(GEMINI, &place.request(Some("Be brief."), "-- do it")).unwrap();
-    let home = place.path("run/harness/gemini/root");
+    let home = place.home();
     assert!(call.env.contains(&("GEMINI_CLI_HOME".into(), home.clone().into())), "{:?}", call.env);
     assert_eq!(call.stdin, b"-- do it");
     let expected = ["--output-format", "stream-json", "--session-id", "5f0c", "--model", "gemini-2.5-pro"];
