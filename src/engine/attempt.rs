@@ -6,8 +6,8 @@ use tokio::sync::watch;
 
 use crate::backend::{Answer, Link, Message, Report, Request, SessionPlan, Stop};
 use crate::event::{
-    AgentSpawned, AttemptNumber, Deadline, Failure, FaultClass, Live, PromptSent, RoundNumber, Stored,
-    ToolReturned, TurnEnded,
+    AgentSpawned, AttemptNumber, Deadline, Failure, FaultClass, Live, PromptSent, Provenance, RoundNumber,
+    Stored, ToolReturned, TurnEnded,
 };
 use crate::fault;
 
@@ -191,7 +191,14 @@ impl Run {
             Report::Prompt { target, part, text } => {
                 let bytes = text.len() as u64;
                 let (sha256, redacted) = self.emitter.store_counted(Stored::Prompt, text.as_bytes())?;
-                self.emitter.emit(PromptSent { sha256, bytes, target, part, redacted })?;
+                self.emitter.emit(PromptSent {
+                    sha256,
+                    bytes,
+                    target,
+                    part,
+                    origin: Provenance::User,
+                    redacted,
+                })?;
             }
             Report::Spawned { pid, program } => {
                 let transcript = watch.transcript.clone();

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::backend::SessionPlan;
 use crate::event::{
     AttemptFailed, AttemptFinished, AttemptNumber, AttemptStarted, BudgetCommitted, BudgetReserved, Failure,
-    FaultClass, Live, PromptPart, PromptSent, RoundEnded, RoundNumber, RoundOutcome, RoundStarted, SessionId,
-    Sha256, Stored, WaitEnded, WaitStarted,
+    FaultClass, Live, Opening, PromptPart, PromptSent, Provenance, RoundEnded, RoundNumber, RoundOutcome,
+    RoundStarted, SessionId, Sha256, Stored, WaitEnded, WaitStarted,
 };
 use crate::fault::{self, Decision, Policy};
 use crate::profile::{Context, Fork, SessionPolicy};
@@ -93,7 +93,14 @@ impl Run {
             self.replay.clear();
             let id = session.id().clone();
             let model = self.plan.profile.agent.model.clone();
-            self.emitter.emit(AttemptStarted { round, attempt, model, session: Some(id) })?;
+            self.emitter.emit(AttemptStarted {
+                round,
+                attempt,
+                model,
+                session: Some(id),
+                candidate: 0,
+                opening: Opening::Fresh,
+            })?;
         }
         let user = self.user_prompt(round, attempt)?;
         if self.plan.dry_run {
@@ -249,7 +256,14 @@ impl Run {
             let sha256 = self.emitter.store(Stored::Blob, &image.bytes)?;
             let bytes = image.bytes.len() as u64;
             let target = self.plan.profile.agent.harness.clone();
-            let sent = PromptSent { sha256, bytes, target, part: PromptPart::Image, redacted: 0 };
+            let sent = PromptSent {
+                sha256,
+                bytes,
+                target,
+                part: PromptPart::Image,
+                origin: Provenance::User,
+                redacted: 0,
+            };
             self.emitter.emit(sent)?;
         }
         Ok(())
@@ -263,7 +277,14 @@ impl Run {
             let Some(text) = text else { continue };
             let (sha256, redacted) = self.emitter.store_counted(Stored::Prompt, text.as_bytes())?;
             let bytes = text.len() as u64;
-            self.emitter.emit(PromptSent { sha256, bytes, target: target.clone(), part, redacted })?;
+            self.emitter.emit(PromptSent {
+                sha256,
+                bytes,
+                target: target.clone(),
+                part,
+                origin: Provenance::User,
+                redacted,
+            })?;
         }
         self.images()?;
         self.emitter.live(&Live::NextDeadline(None))?;

@@ -134,6 +134,10 @@ pub struct Failure {
     pub evidence: String,
     /// Whether content had already come when it failed.
     pub emitted_output: bool,
+    /// Whether the request may have been taken although nothing came back: the connection ended after it was sent. What it
+    /// cost, and what it did, is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maybe_accepted: bool,
     /// The id of the row of the fault table that matched.
     pub rule: String,
     /// A clean-up that failed as well; the failure above stays the reason.
@@ -153,6 +157,7 @@ impl Failure {
             should_retry: None,
             evidence: evidence.into(),
             emitted_output: false,
+            maybe_accepted: false,
             rule: format!("provost.{}", class.word()),
             cleanup: None,
         }

@@ -7,8 +7,8 @@ mod run;
 
 pub use attempt::{
     AgentExited, AgentSpawned, AttemptAccepted, AttemptFailed, AttemptFinished, AttemptRetrying,
-    AttemptStarted, ExitCause, PromptPart, PromptSent, TextDelta, ToolCalled, ToolReturned, TurnEnded,
-    UsageReported, WaitEnded, WaitStarted,
+    AttemptStarted, ExitCause, FallbackSwitched, Opening, PromptPart, PromptSent, Provenance, TextDelta,
+    ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded, WaitStarted,
 };
 pub use run::{
     AlertCleared, AlertRaised, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved, CheckEnded,
@@ -78,6 +78,7 @@ kinds! {
     UsageReported = "usage.reported": "Somebody said what was consumed.",
     WaitStarted = "wait.started": "A wait begins: why, and until when at the latest.",
     WaitEnded = "wait.ended": "A wait is over, complete or cut short.",
+    FallbackSwitched = "fallback.switched": "The turn goes on with another candidate of the chain, which has taken the request.",
     CheckStarted = "check.started": "The check of a round's result begins.",
     CheckEnded = "check.ended": "The check has decided; only this makes a result a result.",
     BudgetReserved = "budget.reserved": "A part of the budget is set aside for work that begins.",

@@ -32,9 +32,9 @@ pub use id::{AttemptNumber, NodeId, RoundNumber, RunId, Seq, SessionId, Sha256, 
 pub use kind::{
     AgentExited, AgentSpawned, AlertCleared, AlertRaised, AttemptAccepted, AttemptFailed, AttemptFinished,
     AttemptRetrying, AttemptStarted, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved,
-    CheckEnded, CheckStarted, ExitCause, Kind, PromptPart, PromptSent, RoundEnded, RoundStarted, RunEnded,
-    RunResumed, RunStarted, TextDelta, ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded,
-    WaitStarted,
+    CheckEnded, CheckStarted, ExitCause, FallbackSwitched, Kind, Opening, PromptPart, PromptSent, Provenance,
+    RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted, TextDelta, ToolCalled, ToolReturned,
+    TurnEnded, UsageReported, WaitEnded, WaitStarted,
 };
 pub use live::{Deadline, Live};
 pub use outcome::{RoundOutcome, RunOutcome, Severity, Spend};

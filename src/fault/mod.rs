@@ -124,6 +124,7 @@ pub fn classify(facts: &Facts<'_>) -> Failure {
         should_retry: None,
         evidence: evidence(facts),
         emitted_output: facts.emitted_output,
+        maybe_accepted: false,
         rule: rule.to_owned(),
         cleanup: None,
     }

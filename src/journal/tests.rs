@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::event::{
-    AttemptNumber, AttemptStarted, BudgetCeilings, Event, Kind, NodeId, RoundEnded, RoundNumber,
+    AttemptNumber, AttemptStarted, BudgetCeilings, Event, Kind, NodeId, Opening, RoundEnded, RoundNumber,
     RoundOutcome, RoundStarted, RunEnded, RunId, RunOutcome, RunResumed, RunStarted, Seq, Sha256, Spend,
     Stored, Tally, ToolCalled, ToolId, ToolReturned, TurnEnded, TurnNumber, Usage, UsageReported,
     UsageSource,
@@ -84,8 +84,15 @@ fn ended() -> Kind {
 fn round(n: u64, tools: u64) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = vec![
         RoundStarted { round: RoundNumber(n) }.into(),
-        AttemptStarted { round: RoundNumber(n), attempt: AttemptNumber(1), model: None, session: None }
-            .into(),
+        AttemptStarted {
+            round: RoundNumber(n),
+            attempt: AttemptNumber(1),
+            model: None,
+            session: None,
+            candidate: 0,
+            opening: Opening::Fresh,
+        }
+        .into(),
     ];
     for tool in 0..tools {
         let id = ToolId::new(format!("t{tool}"));

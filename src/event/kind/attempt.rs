@@ -23,6 +23,34 @@ pub enum PromptPart {
     Image,
 }
 
+/// On whose behalf a prompt is sent. A field of its own, so that no text can be taken for what it is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provenance {
+    /// The task, as the user gave it, with what belongs to it.
+    #[default]
+    User,
+    /// A supervisor speaks.
+    Supervisor,
+    /// Provost itself, to have a turn go on that a fault has cut: no turn of the user.
+    Internal,
+}
+
+/// How the conversation of an attempt begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Opening {
+    /// As the round begins: with the user's turn, and nothing of an earlier attempt.
+    #[default]
+    Fresh,
+    /// Our own loop goes on from the steps that are on record; none of them is paid or run again.
+    Carried,
+    /// The agent goes on with its own session, told so by a prompt that is no turn of the user.
+    Resumed,
+    /// A conversation of its own that begins with the user's turn and a summary of what was done.
+    Retold,
+}
+
 /// A text is about to be sent; `prompts/<sha256>.txt` holds it already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PromptSent {
@@ -34,6 +62,9 @@ pub struct PromptSent {
     pub target: String,
     /// Which part of the request.
     pub part: PromptPart,
+    /// On whose behalf.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub origin: Provenance,
     /// How many secret values were replaced in the stored copy.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub redacted: u64,
@@ -104,6 +135,26 @@ pub struct AttemptStarted {
     /// The session it continues, or that was chosen for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
+    /// Its place in the chain: 0 is the primary, 1 the first fallback.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub candidate: u64,
+    /// How its conversation begins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub opening: Opening,
+}
+
+/// The turn goes on with another candidate of the chain, and that one has taken the request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FallbackSwitched {
+    /// What it leaves: harness and model.
+    pub from: String,
+    /// What it goes on with.
+    pub to: String,
+    /// The class of the failure that led to it, or `restored` for the way back to the primary.
+    pub why: String,
+    /// The place of `to` in the chain.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub candidate: u64,
 }
 
 /// The other side has taken the request.
@@ -248,4 +299,8 @@ pub struct WaitEnded {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
