@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::element::{Argv, Period, Price};
 
 mod agent;
+mod fallback;
 
 pub use agent::{Agent, McpServer, Permissions, PromptVia, Protocol, Server, Tool};
+pub use fallback::{Fallback, Without};
 
 /// A profile: the whole agent as data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -188,13 +190,15 @@ pub struct Round {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
-    /// Retries on the same model, per round.
+    /// Retries of one request on the same entry of the chain, 0 to 10, for what goes away by itself.
     pub same_model: u32,
-    /// Steps along the fallback chain, per turn of the user.
+    /// Steps along `agent.fallback` in one turn of the user, 0 to 20; 0 leaves the chain alone.
     pub max_fallbacks: u32,
-    /// A server-given wait up to this long is waited out; a longer one ends the round.
+    /// What one turn of the user may spend on waits, those of the agent's own retries included. A time that a server names is
+    /// waited out within it; a longer one moves on along the chain.
     pub wait: Period,
-    /// Go back to the primary model once it has cooled down.
+    /// Whether the next turn of the user begins with the primary again, once that has cooled down; else it begins where
+    /// the one before ended.
     pub restore_primary: bool,
 }
 

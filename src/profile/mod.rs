@@ -5,10 +5,11 @@
 //!
 //! The way of a profile: [`layer`] parses each text into a [`tree`] that keeps places, [`load`] merges the trees,
 //! [`decode`] turns the result into typed [`keys`], [`check`] holds the keys against each other and against what the
-//! harness can do ([`capability`]), and [`paths`] finds the files that are named. Whatever is wrong on the way becomes
+//! harness can do ([`capability`]), for the primary and for each entry of its [`chain`], and [`paths`] finds the files that are named. Whatever is wrong on the way becomes
 //! a [`diagnostic`].
 
 mod capability;
+mod chain;
 mod check;
 mod decode;
 mod diagnostic;

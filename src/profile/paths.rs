@@ -32,6 +32,13 @@ pub(super) fn resolve(profile: &mut Profile, tree: &Node, layers: &[Layer]) -> V
     if let Some(path) = &mut profile.agent.script {
         resolve(path, "agent.script", node("agent.script"));
     }
+    let entries = node("agent.fallback").map_or(&[][..], Node::items);
+    for (index, entry) in profile.agent.fallback.iter_mut().enumerate() {
+        let node = entries.get(index).and_then(|node| Some(&node.entry("script")?.node));
+        if let Some(path) = &mut entry.script {
+            resolve(path, &format!("agent.fallback[{index}].script"), node);
+        }
+    }
     if let Some(path) = &mut profile.prompt.system_file {
         resolve(path, "prompt.system_file", node("prompt.system_file"));
     }

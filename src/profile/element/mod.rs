@@ -8,11 +8,20 @@ pub use argv::Argv;
 pub use period::{Period, PeriodError};
 pub use price::Price;
 
+/// What an entry of the chain is, in words.
+pub(super) const FALLBACK: &str = "a model's name or a table";
+/// What a chain is, in words.
+pub(super) const FALLBACKS: &str = "a list of models' names and tables";
+
 /// What to write instead of a value of the wrong type, for the elements that name themselves in `expected`.
 pub(super) fn remedy(expected: &str) -> Option<&'static str> {
     match expected {
         period::EXPECTED => Some(period::REMEDY),
         argv::EXPECTED => Some(argv::REMEDY),
+        FALLBACK => Some("write `\"provider/model\"`, or `{ model = \"provider/model\", … }`"),
+        FALLBACKS => Some(
+            "write `[\"provider/model\", { model = \"provider/model\", harness = \"chat\" }]`, or `[]` for none",
+        ),
         _ => None,
     }
 }

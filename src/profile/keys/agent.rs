@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Fallback;
 use crate::profile::element::Argv;
 
 /// `[agent]`
@@ -20,10 +21,15 @@ pub struct Agent {
     /// A table of `[endpoints]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// Models to fall back to, in order; empty means none.
-    #[serde(default)]
-    pub fallback: Vec<String>,
-    /// Models that may be used; empty means any.
+    /// Context that the model takes, tokens; absent means that it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
+    /// What is tried when the primary fails, in order: models, or tables; an empty list means nothing. A model's name alone
+    /// is that model on the primary's harness and endpoint.
+    #[serde(default, deserialize_with = "super::fallback::chain")]
+    #[schemars(schema_with = "super::fallback::schema")]
+    pub fallback: Vec<Fallback>,
+    /// Models that may be used, those of the chain included; empty means any.
     #[serde(default)]
     pub allowed_models: Vec<String>,
     /// The program and its arguments, for `command`; the binary, for a known harness.
