@@ -5,14 +5,22 @@
 use super::capability::{HARNESSES, capabilities};
 use super::diagnostic::Diagnostic;
 use super::mismatch::list;
-use super::tree::{Node, Origin, Value};
+use super::tree::{Entry, Node, Origin, Value};
 use super::{Api, Fork, Isolation, Profile, Sandbox, SessionPolicy};
 use crate::text::nearest;
 
+mod chain;
+mod model;
+
+use chain::Place;
+
 /// What rules look at, and where they put what they find.
 struct Rules<'a> {
+    /// The primary alone, or one candidate of its chain.
     profile: &'a Profile,
     tree: &'a Node,
+    /// The entry that the profile is resolved from; `None` for the primary.
+    entry: Option<Place<'a>>,
     /// The layer of the profile's own file, blamed for what is missing.
     layer: usize,
     problems: Vec<Diagnostic>,
@@ -20,22 +28,20 @@ struct Rules<'a> {
 
 /// Asks every rule.
 pub(super) fn check(profile: &Profile, tree: &Node, layer: usize) -> Vec<Diagnostic> {
-    let mut rules = Rules { profile, tree, layer, problems: Vec::new() };
+    let mut rules = Rules { profile, tree, entry: None, layer, problems: Vec::new() };
     rules.version();
-    rules.harness();
-    rules.needs();
-    rules.capabilities();
-    rules.endpoint();
-    rules.models();
+    rules.candidate();
+    rules.addresses();
     rules.not_built_yet();
     rules.mcp();
-    rules.server();
-    rules.lineage();
     rules.prompt();
     rules.check_kind();
+    rules.retry();
     rules.numbers();
     rules.times();
-    rules.problems
+    let mut problems = rules.problems;
+    problems.extend(chain::check(profile, tree, layer, &problems));
+    problems
 }
 
 /// Whether a file says which version of the format it is written in. Each file must.
@@ -70,27 +76,63 @@ impl Rules<'_> {
 
     /// The same for a path whose keys may have dots in them.
     fn refuse_at(&mut self, path: &[&str], title: impl Into<String>, label: &str, help: impl Into<String>) {
-        let origin = match self.tree.entry_at(path) {
-            Some(entry) if entry.node.origin.layer > 0 => match entry.node.value {
+        let key = path.join(".");
+        let found = match &self.entry {
+            // What is wrong with a candidate is wrong with its entry, wherever the key was written.
+            Some(place) => place.own(&key),
+            None => self.tree.entry_at(path),
+        };
+        let mut title = title.into();
+        if let Some(place) = &self.entry {
+            if found.is_none() && place.is_told(&title) {
+                return;
+            }
+            title = place.title(&title);
+        }
+        let origin = match (found.or_else(|| self.entry?.name()), &self.entry) {
+            (Some(entry), _) if entry.node.origin.layer > 0 => match entry.node.value {
                 // A table is shown by its name; its span may be its whole content.
                 Value::Table(_) => entry.key.clone(),
                 _ => entry.node.origin.clone(),
             },
+            (_, Some(place)) => place.node.origin.clone(),
             _ => Origin { layer: self.layer, span: 0..0 },
         };
         self.problems.push(Diagnostic::new(title, origin, label).help(help));
     }
 
+    /// How to be rid of a key, in words.
+    fn removed(&self, key: &str) -> String {
+        match &self.entry {
+            Some(place) if place.own(key).is_none() => place.remedy(key),
+            _ => "remove it".to_owned(),
+        }
+    }
+
+    /// What was written for a key, as far as it concerns the candidate.
+    fn written(&self, key: &str) -> Option<&Entry> {
+        match &self.entry {
+            Some(place) => place.own(key).or_else(|| self.tree.entry(key).filter(|_| place.is_carried(key))),
+            None => self.tree.entry(key),
+        }
+    }
+
     /// Whether anybody but the defaults has written the key. An empty list asks for nothing.
     fn is_set(&self, key: &str) -> bool {
-        self.tree.entry(key).is_some_and(|entry| {
-            let empty = match &entry.node.value {
-                Value::Array(items) => items.is_empty(),
-                Value::Table(table) => table.is_empty(),
-                _ => false,
-            };
-            entry.node.origin.layer > 0 && !empty
-        })
+        self.written(key).is_some_and(is_written)
+    }
+
+    /// The rules for what is asked: of the primary, and of each entry of its chain.
+    fn candidate(&mut self) {
+        self.harness();
+        self.needs();
+        self.capabilities();
+        self.endpoint();
+        self.models();
+        self.names();
+        self.server();
+        self.lineage();
+        self.settings();
     }
 
     fn version(&mut self) {
@@ -129,7 +171,8 @@ impl Rules<'_> {
         for (harness, key, present, example) in rows {
             if agent.harness == harness && !present {
                 let title = format!("the `{harness}` harness needs `{key}`");
-                self.refuse("agent.harness", title, "this one", format!("add `{example}` under `[agent]`"));
+                let place = if self.entry.is_some() { "to the entry" } else { "under `[agent]`" };
+                self.refuse("agent.harness", title, "this one", format!("add `{example}` {place}"));
             }
         }
     }
@@ -143,7 +186,7 @@ impl Rules<'_> {
         for row in capabilities() {
             let concerned = self.is_set(row.key)
                 && row.value.is_none_or(|value| {
-                    self.tree.entry(row.key).and_then(|entry| entry.node.text()) == Some(value)
+                    self.written(row.key).and_then(|entry| entry.node.text()) == Some(value)
                 });
             if !concerned || row.harnesses.contains(&harness) || refused == Some(row.key) {
                 continue;
@@ -153,24 +196,28 @@ impl Rules<'_> {
                 Some(value) => format!("`{} = {value:?}`", row.key),
                 None => format!("`{}`", row.key),
             };
+            let remedy = format!("use a harness that honours it: {}", list(&row.harnesses));
             self.refuse(
                 row.key,
                 format!("{what} cannot be honoured by the `{harness}` harness"),
                 "would be dropped",
-                format!("remove it, or use a harness that honours it: {}", list(&row.harnesses)),
+                format!("{}, or {remedy}", self.removed(row.key)),
             );
         }
     }
 
-    fn endpoint(&mut self) {
-        let profile = self.profile;
-        for (name, endpoint) in &profile.endpoints {
+    fn addresses(&mut self) {
+        for (name, endpoint) in &self.profile.endpoints {
             if !endpoint.base_url.starts_with("http://") && !endpoint.base_url.starts_with("https://") {
                 let title = format!("`endpoints.{name}.base_url` is not a web address");
                 let key = ["endpoints", name, "base_url"];
                 self.refuse_at(&key, title, "no scheme", "write it as `http://…` or `https://…`");
             }
         }
+    }
+
+    fn endpoint(&mut self) {
+        let profile = self.profile;
         let Some(name) = &profile.agent.endpoint else { return };
         let Some(endpoint) = profile.endpoints.get(name) else {
             let help = match nearest(name, profile.endpoints.keys().map(String::as_str)) {
@@ -200,6 +247,11 @@ impl Rules<'_> {
                 format!("the `{}` harness cannot speak to the endpoint `{name}`", profile.agent.harness);
             let words: Vec<String> = spoken.iter().map(|api| format!("`api = \"{}\"`", api.word())).collect();
             let help = format!("it needs an endpoint with {}", words.join(" or "));
+            if self.entry.is_some() {
+                let help = format!("name one in the entry, or {}; {help}", self.removed("agent.endpoint"));
+                self.refuse("agent.endpoint", title, "another protocol", help);
+                return;
+            }
             self.refuse_at(&["endpoints", name, "api"], title, "another protocol", help);
         }
         if profile.agent.harness == "chat" {
@@ -207,56 +259,10 @@ impl Rules<'_> {
         }
     }
 
-    /// Settings that the `chat` harness honours, but that one of its protocols has no field for.
-    fn chat_over(&mut self, api: Api) {
-        let model = &self.profile.model;
-        let hot = model.temperature.is_some_and(|value| value > 1.0 && value <= 2.0);
-        let rows = [
-            ("model.seed", model.seed.is_some(), Api::Anthropic),
-            ("model.seed", model.seed.is_some(), Api::OpenAiResponses),
-            ("model.reasoning_effort", model.reasoning_effort.is_some(), Api::Anthropic),
-        ];
-        for (key, used, over) in rows {
-            if used && over == api {
-                let title = format!("`{key}` cannot be honoured by the `chat` harness over `{}`", api.word());
-                let help = format!("remove it, or use an endpoint with `api = \"{}\"`", Api::OpenAi.word());
-                self.refuse(key, title, "would be dropped", help);
-            }
-        }
-        if api == Api::Anthropic && hot {
-            let title = "`model.temperature` is above what `anthropic` takes";
-            self.refuse("model.temperature", title, "not from 0 to 1", "write a number from 0 to 1");
-        }
-    }
-
-    fn models(&mut self) {
-        let agent = &self.profile.agent;
-        if agent.allowed_models.is_empty() {
-            return;
-        }
-        match &agent.model {
-            Some(model) if !agent.allowed_models.contains(model) => {
-                // No guess here: a near name may be another model at another price.
-                let help = "choose one of the list, or add the model to it";
-                let title = format!("the model `{model}` is not among `agent.allowed_models`");
-                self.refuse("agent.model", title, "not allowed", help);
-            }
-            // The scripted harness calls no model, so none can be forbidden to it.
-            None if agent.harness != "scripted" => self.refuse(
-                "agent.allowed_models",
-                "`agent.allowed_models` cannot be held without `agent.model`",
-                "the harness would choose by itself",
-                "name the model in `agent.model`, or remove the list",
-            ),
-            _ => {}
-        }
-    }
-
     /// Keys of the format that nothing honours in this version.
     fn not_built_yet(&mut self) {
         let profile = self.profile;
         let rows = [
-            ("agent.fallback", !profile.agent.fallback.is_empty(), "remove it, or write `fallback = []`"),
             (
                 "workspace.isolation",
                 profile.workspace.isolation != Isolation::None,
@@ -415,26 +421,33 @@ impl Rules<'_> {
         }
     }
 
+    fn zero(&mut self, key: &str) {
+        let help = "write 1 or more, or remove it";
+        self.refuse(key, format!("`{key}` must not be 0"), "nothing could be done", help);
+    }
+
+    fn retry(&mut self) {
+        let retry = &self.profile.retry;
+        for (key, value, most) in
+            [("retry.same_model", retry.same_model, 10), ("retry.max_fallbacks", retry.max_fallbacks, 20)]
+        {
+            if value > most {
+                let label = format!("not from 0 to {most}");
+                let help = format!("write a number from 0 to {most}");
+                self.refuse(key, format!("`{key}` is out of range"), &label, help);
+            }
+        }
+    }
+
     fn numbers(&mut self) {
         let profile = self.profile;
-        for (key, zero) in [
-            ("budget.rounds", profile.budget.rounds == Some(0)),
-            ("agent.max_turns", profile.agent.max_turns == Some(0)),
-            ("model.max_output_tokens", profile.model.max_output_tokens == Some(0)),
-        ] {
-            if zero {
-                let help = "write 1 or more, or remove it";
-                self.refuse(key, format!("`{key}` must not be 0"), "nothing could be done", help);
-            }
+        if profile.budget.rounds == Some(0) {
+            self.zero("budget.rounds");
         }
         let amount = |value: f64| value.is_finite() && value >= 0.0;
         if profile.budget.usd.is_some_and(|usd| !amount(usd)) {
             let help = "write an amount such as 5.0, or remove it for no ceiling";
             self.refuse("budget.usd", "`budget.usd` is not an amount of dollars", "not an amount", help);
-        }
-        if profile.model.temperature.is_some_and(|value| !(0.0..=2.0).contains(&value)) {
-            let help = "write a number from 0 to 2";
-            self.refuse("model.temperature", "`model.temperature` is out of range", "not from 0 to 2", help);
         }
         for (model, price) in &profile.prices {
             let values = [
@@ -470,4 +483,14 @@ impl Rules<'_> {
             }
         }
     }
+}
+
+/// Whether anybody but the defaults has written it, and it asks for something.
+fn is_written(entry: &Entry) -> bool {
+    let empty = match &entry.node.value {
+        Value::Array(items) => items.is_empty(),
+        Value::Table(table) => table.is_empty(),
+        _ => false,
+    };
+    entry.node.origin.layer > 0 && !empty
 }

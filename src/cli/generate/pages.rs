@@ -155,13 +155,13 @@ fn keys(page: &mut Page, schema: &Value, table: &Value, path: &str) {
 
 /// The definition that a property refers to, or the property itself.
 fn target<'a>(schema: &'a Value, property: &'a Value) -> &'a Value {
-    let reference = |value: &'a Value| value.get("$ref")?.as_str()?.strip_prefix("#/$defs/");
-    let name = reference(property).or_else(|| {
-        let any = property.get("anyOf")?.as_array()?;
-        any.iter().find_map(reference)
-    });
-    // The elements of a list say what may stand in it.
-    let name = name.or_else(|| reference(property.get("items")?));
+    /// The name of a definition: of the value itself, of one of its forms, or of what may stand in the list that it is.
+    fn reference(value: &Value) -> Option<&str> {
+        let forms = |key: &str| value.get(key)?.as_array()?.iter().find_map(reference);
+        let own = || value.get("$ref")?.as_str()?.strip_prefix("#/$defs/");
+        own().or_else(|| forms("anyOf")).or_else(|| forms("oneOf")).or_else(|| reference(value.get("items")?))
+    }
+    let name = reference(property);
     name.and_then(|name| schema.get("$defs")?.get(name)).unwrap_or(property)
 }
 
