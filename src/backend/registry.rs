@@ -31,6 +31,20 @@ pub struct Unavailable {
     pub remedy: String,
 }
 
+impl Unavailable {
+    /// The same, said of a candidate by its place in the chain: the primary, 0, needs no name.
+    #[must_use]
+    pub fn of_candidate(self, index: usize) -> Self {
+        match index.checked_sub(1) {
+            None => self,
+            Some(entry) => {
+                let what = format!("`agent.fallback[{entry}]`: {}", self.what);
+                Self { what, remedy: format!("{}; or take the entry out of the chain", self.remedy) }
+            }
+        }
+    }
+}
+
 /// What a harness is made from.
 pub struct Place<'a> {
     /// The profile.
@@ -45,14 +59,15 @@ pub struct Place<'a> {
     pub workspace: &'a Path,
 }
 
-/// Makes the harness of a profile, after it was seen that what it needs is there.
+/// Makes the harness of a profile, after it was seen that what it needs is there. Its chain is not looked at: each of its
+/// candidates has a harness of its own.
 ///
 /// # Errors
 ///
 /// [`Unavailable`], with a remedy, before anything is started.
 pub fn harness(place: &Place<'_>) -> Result<Arc<dyn Harness>, Unavailable> {
     let profile = place.profile;
-    ready(profile, place.environment, place.workspace)?;
+    candidate_ready(profile, place.environment, place.workspace)?;
     if let Some(invocation) = invocation(profile) {
         return agent(place, invocation);
     }
@@ -78,13 +93,15 @@ pub fn dry() -> Arc<dyn Harness> {
     Arc::new(Dry)
 }
 
-/// The variables whose values must never be written: the named keys, and what looks like a secret and is passed on.
+/// The variables whose values must never be written: the named keys, and what looks like a secret and is passed on, to the
+/// primary or to any other candidate of the chain.
 pub fn secrets(profile: &Profile, environment: &BTreeMap<String, String>) -> Secrets {
     let endpoints = profile.endpoints.values().filter_map(|endpoint| endpoint.key_env.clone());
     let servers = profile.agent.mcp.values().filter_map(|server| server.key_env.clone());
     let password = profile.agent.server.iter().filter_map(|server| server.password_env.clone());
     let keys = endpoints.chain(servers).chain(password);
-    let passed = agent_environment(profile, environment).into_keys();
+    let candidates = profile.candidates();
+    let passed = candidates.iter().flat_map(|one| agent_environment(one, environment).into_keys());
     let mut pairs: BTreeMap<String, String> = BTreeMap::new();
     for name in keys.chain(passed.filter(|name| is_secret_name(name))) {
         if let Some(value) = profile.agent.env.get(&name).or_else(|| environment.get(&name)) {
@@ -174,12 +191,24 @@ pub fn agent_program(place: &Place<'_>) -> Result<Option<PathBuf>, Unavailable> 
     program(place.profile, invocation.program(), place.environment, place.workspace).map(Some)
 }
 
-/// Sees that what the profile needs is there, before a run directory is made for it.
+/// Sees that what the profile needs is there, before a run directory is made for it: for each candidate of its chain, so
+/// that none turns out to be missing when it is wanted.
 ///
 /// # Errors
 ///
-/// [`Unavailable`], with a remedy.
+/// [`Unavailable`], with a remedy; it names the entry of the chain.
 pub fn ready(
+    profile: &Profile,
+    environment: &BTreeMap<String, String>,
+    workspace: &Path,
+) -> Result<(), Unavailable> {
+    for (index, candidate) in profile.candidates().iter().enumerate() {
+        candidate_ready(candidate, environment, workspace).map_err(|error| error.of_candidate(index))?;
+    }
+    Ok(())
+}
+
+fn candidate_ready(
     profile: &Profile,
     environment: &BTreeMap<String, String>,
     workspace: &Path,

@@ -18,27 +18,37 @@ use super::error::{CliError, environment};
 use super::exit;
 use super::run::{own_program, unavailable};
 
-/// Sees that the agent's program is of a version that is known to work. What a person should know of it comes back; the
-/// program itself is asked only when it is not the one that was asked before.
+/// Sees that the programs of the profile and of its chain are of versions that are known to work. What a person should know of
+/// them comes back; a program is asked only when it is not the one that was asked before.
 pub(super) fn version(
     context: &Context,
     profile: &Profile,
     workspace: &Path,
 ) -> Result<Vec<AlertRaised>, CliError> {
     let secrets = Arc::new(registry::secrets(profile, &context.environment));
-    let check = VersionCheck::of(profile, &context.environment, workspace, secrets);
-    let Some(check) = check.map_err(|error| unavailable(&error))? else { return Ok(Vec::new()) };
     let memory = context.state().map(Memory::new);
-    let notice = match memory.as_ref().and_then(|memory| check.remembered(memory)) {
-        Some(known) => known,
-        None => runtime()?.block_on(async {
-            let guard = Guard::start(&own_program()?).await.map_err(environment)?;
-            let asked = check.ask(&guard, memory.as_ref()).await;
-            guard.close().await;
-            Ok::<_, CliError>(asked)
-        })?,
-    };
-    Ok(alert(&notice.map_err(|error| unavailable(&error))?).into_iter().collect())
+    let mut alerts = Vec::new();
+    let candidates = profile.candidates();
+    for (index, candidate) in candidates.iter().enumerate() {
+        if candidates.iter().take(index).any(|other| same_program(other, candidate)) {
+            continue;
+        }
+        let missing = |error: Unavailable| unavailable(&error.of_candidate(index));
+        let check = VersionCheck::of(candidate, &context.environment, workspace, Arc::clone(&secrets));
+        let Some(check) = check.map_err(missing)? else { continue };
+        let notice = match memory.as_ref().and_then(|memory| check.remembered(memory)) {
+            Some(known) => known,
+            None => runtime()?.block_on(async {
+                let guard = Guard::start(&own_program()?).await.map_err(environment)?;
+                let asked = check.ask(&guard, memory.as_ref()).await;
+                guard.close().await;
+                Ok::<_, CliError>(asked)
+            })?,
+        };
+        let notice = notice.map_err(missing)?;
+        alerts.extend(alert(&notice).filter(|alert| !alerts.contains(alert)));
+    }
+    Ok(alerts)
 }
 
 /// What is not as it should be, for the journal.
@@ -129,51 +139,98 @@ async fn all(
     memory: Option<&Memory>,
     stop: &mut watch::Receiver<Option<Stop>>,
 ) -> Result<u8, CliError> {
-    let profile = place.profile;
-    if let Err(error) = registry::ready(profile, place.environment, place.workspace) {
+    if let Err(error) = registry::ready(place.profile, place.environment, place.workspace) {
         return findings.missing(&error);
     }
-    for key in registry::keys(profile) {
-        findings.seen(&Notice::usual("key", format!("`{key}` is set")))?;
-    }
-    match registry::agent_program(place) {
-        Ok(Some(program)) => findings.seen(&Notice::usual("program", program.display().to_string()))?,
-        Ok(None) => {}
-        Err(error) => return findings.missing(&error),
-    }
-    let check = VersionCheck::of(profile, place.environment, place.workspace, Arc::clone(&place.secrets));
-    match check {
-        Ok(Some(check)) => {
-            let asked = tokio::select! {
-                asked = check.ask(&place.guard, memory) => asked,
+    let candidates = place.profile.candidates();
+    let directory = tempfile::Builder::new().prefix("provost-check-").tempdir().map_err(environment)?;
+    let mut said = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let place = at(place, candidate);
+        let before = candidates.get(..index).unwrap_or_default();
+        let mut notice = |notice: Notice| {
+            // Candidates share keys and programs; each is told once.
+            if said.contains(&notice) {
+                return Ok(());
+            }
+            findings.seen(&notice)?;
+            said.push(notice);
+            Ok(())
+        };
+        for key in registry::keys(candidate) {
+            notice(Notice::usual("key", format!("`{key}` is set")))?;
+        }
+        if !before.iter().any(|other| same_program(other, candidate)) {
+            match program(&place, memory, stop, &mut notice).await? {
+                Ok(true) => {}
                 // Giving it up ends the program; the code is that of the signal.
-                Ok(()) = stop.changed() => return Ok(exit::UNAVAILABLE),
-            };
-            match asked {
-                Ok(notice) => findings.seen(&notice)?,
-                Err(error) => return findings.missing(&error),
+                Ok(false) => return Ok(exit::UNAVAILABLE),
+                Err(error) => return findings.missing(&error.of_candidate(index)),
             }
         }
-        Ok(None) => {}
-        Err(error) => return findings.missing(&error),
+        if !before.iter().any(|other| same_servers(other, candidate)) {
+            match ready::servers(&place, directory.path(), stop).await {
+                Ok(notices) => notices.into_iter().try_for_each(notice)?,
+                Err(error) => return findings.missing(&error.of_candidate(index)),
+            }
+        }
     }
-    let directory = tempfile::Builder::new().prefix("provost-check-").tempdir().map_err(environment)?;
-    match ready::servers(place, directory.path(), stop).await {
-        Ok(notices) => notices.iter().try_for_each(|notice| findings.seen(notice))?,
-        Err(error) => return findings.missing(&error),
-    }
-    for profile in ready::distinct([profile]) {
-        let place = Place {
-            profile,
-            environment: place.environment,
-            guard: place.guard.clone(),
-            secrets: Arc::clone(&place.secrets),
-            workspace: place.workspace,
-        };
-        match ready::model(&place, directory.path(), stop).await {
+    for candidate in ready::distinct(&candidates) {
+        let index = candidates.iter().position(|one| std::ptr::eq(one, candidate)).unwrap_or_default();
+        match ready::model(&at(place, candidate), directory.path(), stop).await {
             Ok(probed) => findings.seen(&probed.notice)?,
-            Err(error) => return findings.missing(&error),
+            Err(error) => return findings.missing(&error.of_candidate(index)),
         }
     }
     Ok(0)
+}
+
+/// Looks at the program of one candidate. `false` when it was given up, because somebody asked to stop.
+async fn program(
+    place: &Place<'_>,
+    memory: Option<&Memory>,
+    stop: &mut watch::Receiver<Option<Stop>>,
+    notice: &mut impl FnMut(Notice) -> Result<(), CliError>,
+) -> Result<Result<bool, Unavailable>, CliError> {
+    match registry::agent_program(place) {
+        Ok(Some(program)) => notice(Notice::usual("program", program.display().to_string()))?,
+        Ok(None) => {}
+        Err(error) => return Ok(Err(error)),
+    }
+    let check =
+        VersionCheck::of(place.profile, place.environment, place.workspace, Arc::clone(&place.secrets));
+    let check = match check {
+        Ok(Some(check)) => check,
+        Ok(None) => return Ok(Ok(true)),
+        Err(error) => return Ok(Err(error)),
+    };
+    let asked = tokio::select! {
+        asked = check.ask(&place.guard, memory) => asked,
+        Ok(()) = stop.changed() => return Ok(Ok(false)),
+    };
+    match asked {
+        Ok(seen) => notice(seen)?,
+        Err(error) => return Ok(Err(error)),
+    }
+    Ok(Ok(true))
+}
+
+fn at<'a>(place: &Place<'a>, profile: &'a Profile) -> Place<'a> {
+    Place {
+        profile,
+        environment: place.environment,
+        guard: place.guard.clone(),
+        secrets: Arc::clone(&place.secrets),
+        workspace: place.workspace,
+    }
+}
+
+/// Whether two candidates run the same program.
+fn same_program(one: &Profile, other: &Profile) -> bool {
+    one.agent.harness == other.agent.harness && one.agent.command == other.agent.command
+}
+
+/// Whether two candidates start the same MCP servers in the same way, by themselves.
+fn same_servers(one: &Profile, other: &Profile) -> bool {
+    one.agent.harness == other.agent.harness && one.agent.mcp == other.agent.mcp
 }

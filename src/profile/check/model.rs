@@ -58,9 +58,14 @@ impl Rules<'_> {
         let agent = &self.profile.agent;
         let Some(model) = &agent.model else { return };
         if let Some((name, effort)) = variant(model) {
-            let place = if self.entry.is_some() { "in the entry" } else { "under `[model]`" };
+            let help = match &self.entry {
+                Some(place) if place.node.text().is_some() => {
+                    format!("write `{{ model = \"{name}\", reasoning_effort = \"{effort}\" }}`")
+                }
+                Some(_) => format!("write `\"{name}\"`, and `reasoning_effort = \"{effort}\"` in the entry"),
+                None => format!("write `\"{name}\"`, and `reasoning_effort = \"{effort}\"` under `[model]`"),
+            };
             let title = format!("the model `{model}` has an effort in its name");
-            let help = format!("write `\"{name}\"`, and `reasoning_effort = \"{effort}\"` {place}");
             self.refuse("agent.model", title, "would be sent as a name", help);
         } else if PREFIXED.contains(&&*agent.harness) && !prefixed(model) {
             let title = format!("the model `{model}` does not say its provider");
