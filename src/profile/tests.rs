@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::*;
 
+mod chain;
+
 const MINIMAL: &str = "schema = 1\nname = \"m\"\n[agent]\nharness = \"claude\"\n";
 
 /// A directory with files in it.
@@ -150,6 +152,11 @@ fn the_schema_takes_what_the_loader_takes() {
     assert!(valid("schema = 1\n[round]\ntimeout = \"1h 30m\""));
     assert!(!valid("schema = 1\n[round]\ntimout = \"90s\""));
     assert!(!valid("schema = 1\n[check]\ncommand = \"cargo test\""));
+    let fallback = |value: &str| valid(&format!("schema = 1\n[agent]\nfallback = {value}"));
+    assert!(fallback("[]") && fallback("\"a/b\"") && fallback("[\"a/b\", { model = \"a/c\", args = [] }]"));
+    assert!(fallback("[{ harness = \"claude\", without = [\"model.seed\"] }]"));
+    assert!(!fallback("5") && !fallback("[5]") && !fallback("{ model = \"a/b\" }"));
+    assert!(!fallback("[{ modle = \"a/b\" }]") && !fallback("[{ without = [\"prompt.system\"] }]"));
     assert_eq!(schema["$schema"], json!("https://json-schema.org/draft/2020-12/schema"));
     assert_eq!(schema.pointer("/$defs/Round/properties/stall/default"), Some(&json!("10m")));
     assert_eq!(

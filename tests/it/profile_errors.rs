@@ -54,7 +54,8 @@ fn a_mistake_on_the_command_line_points_at_itself() {
 
 #[test]
 fn all_mistakes_are_told_at_once() {
-    let sets = ["budget.rounds=0", "budget.usd=-1", "workspace.sandbox=bwrap", "agent.fallback=[\"a/b\"]"];
+    let sets =
+        ["budget.rounds=0", "budget.usd=-1", "workspace.sandbox=bwrap", "agent.fallback=[\"a/b(high)\"]"];
     insta::assert_snapshot!("all_at_once", message(Path::new("minimal.toml"), &sets));
 }
 

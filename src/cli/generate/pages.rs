@@ -141,16 +141,23 @@ fn keys(page: &mut Page, schema: &Value, table: &Value, path: &str) {
             _ => (target(schema, property), key.clone()),
         };
         if inner.get("properties").is_some() {
-            tables.push((path, inner, description(property)));
+            let heading = if is_list(property) { format!("[[{path}]]") } else { format!("[{path}]") };
+            tables.push((heading, path, inner, description(property)));
         } else {
             page.item(&key, &default(property), &meaning(property, inner));
         }
     }
-    for (path, inner, about) in tables {
-        page.part(&format!("[{path}]"));
+    for (heading, path, inner, about) in tables {
+        page.part(&heading);
         page.text(about);
         keys(page, schema, inner, &path);
     }
+}
+
+/// Whether a property is, or may be, a list.
+fn is_list(property: &Value) -> bool {
+    let forms = property.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    property.get("items").is_some() || forms.into_iter().any(is_list)
 }
 
 /// The definition that a property refers to, or the property itself.

@@ -57,7 +57,10 @@ impl Rules<'_> {
     pub(super) fn names(&mut self) {
         let agent = &self.profile.agent;
         let Some(model) = &agent.model else { return };
-        if let Some((name, effort)) = variant(model) {
+        if model.trim().is_empty() {
+            let help = "write it as `\"provider/model\"`, or remove the key for the harness's own default";
+            self.refuse("agent.model", "the model's name is empty", "no name", help);
+        } else if let Some((name, effort)) = variant(model) {
             let help = match &self.entry {
                 Some(place) if place.node.text().is_some() => {
                     format!("write `{{ model = \"{name}\", reasoning_effort = \"{effort}\" }}`")

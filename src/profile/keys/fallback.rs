@@ -22,7 +22,7 @@ pub struct Fallback {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// What runs it; absent means the primary's harness. Another harness does not get the primary's `command`, `args`,
-    /// `prompt_via`, `protocol`, `script`, `server`, `tools` and `max_turns`, which are about the primary's own.
+    /// `prompt_via`, `protocol`, `script`, `server`, `tools` and `max_turns`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harness: Option<String>,
     /// A table of `[endpoints]`; absent means the primary's, which the harness must be able to speak to.
