@@ -267,6 +267,82 @@ fn a_check_says_what_is_missing_and_what_to_do() {
     assert!(server.requests().is_empty());
 }
 
+/// A chain: a script, then what `entries` say, with an endpoint at `server` that wants a key.
+fn chain(server: &Server, entries: &str) -> Sandbox {
+    let script = "[[round]]\n[[round.turn]]\ntext = \"played\"\n";
+    let endpoint = format!(
+        "{entries}\n[endpoints.here]\napi = \"openai\"\nbase_url = \"{}\"\nkey_env = \"SOME_KEY\"\n",
+        server.url()
+    );
+    Sandbox::scripted(script, &endpoint)
+}
+
+#[test]
+fn what_an_entry_of_the_chain_lacks_is_told_before_there_is_a_run() {
+    let server = Server::start(Vec::new());
+    for (entries, words) in [
+        (
+            "[[agent.fallback]]\nharness = \"scripted\"\nscript = \"other.toml\"\n[[agent.fallback]]\nharness = \"chat\"\nmodel = \"local/m\"\nendpoint = \"here\"\n",
+            "`agent.fallback[1]`: the variable `SOME_KEY` that holds the key is not set",
+        ),
+        (
+            "[[agent.fallback]]\nharness = \"claude\"\ncommand = [\"./absent\"]\n",
+            "`agent.fallback[0]`: the program `./absent` is not on the agent's PATH",
+        ),
+        ("[[agent.fallback]]\nharness = \"claude\"\ncommand = [\"./old\"]\n", "`agent.fallback[0]`: `old`"),
+    ] {
+        let sandbox = chain(&server, entries);
+        sandbox.write("other.toml", "schema = 1\n[[round]]\n[[round.turn]]\ntext = \"other\"\n");
+        sandbox.write("old", "#!/bin/sh\necho 1.0.0\n");
+        std::fs::set_permissions(sandbox.path("old"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let ran = sandbox.run(&["run", "do it"]);
+        assert_eq!(ran.code, Some(4), "{words}: {}", ran.err);
+        assert!(ran.err.contains(words), "`{words}` is not in: {}", ran.err);
+        assert!(ran.err.contains("take the entry out of the chain"), "{}", ran.err);
+        assert!(!sandbox.path(".provost").exists(), "a run directory was made");
+        let checked = sandbox.run(&["run", "--check"]);
+        assert_eq!(checked.code, Some(4), "{checked:?}");
+        assert!(checked.out.contains(words), "{}", checked.out);
+    }
+}
+
+#[test]
+fn a_check_asks_each_model_of_the_chain_once() {
+    let answer = || {
+        let chunk = json!({"choices": [{"delta": {"content": "OK"}, "finish_reason": "stop"}]}).to_string();
+        Response::stream(&[&chunk])
+    };
+    let server = Server::start(vec![answer(), answer()]);
+    let entry = |model: &str, rest: &str| {
+        format!(
+            "[[agent.fallback]]\nharness = \"chat\"\nmodel = \"local/{model}\"\nendpoint = \"here\"\n{rest}\n"
+        )
+    };
+    // Other settings are another candidate, of the same model.
+    let entries = [entry("m", ""), entry("n", ""), entry("m", "temperature = 0.5")].concat();
+    let sandbox = chain(&server, &entries);
+    let ran = check(&sandbox);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let texts: Vec<String> = found(&ran).into_iter().map(|(.., text)| text).collect();
+    assert_eq!(texts[..2], ["`SOME_KEY` is set", "not asked: a script calls no model"]);
+    assert_eq!(texts.len(), 4, "{texts:?}");
+    let asked: Vec<Value> = server.requests().iter().map(|request| request.json()["model"].clone()).collect();
+    assert_eq!(asked, ["m", "n"]);
+}
+
+#[test]
+fn a_secret_that_only_an_entry_of_the_chain_is_given_is_written_nowhere() {
+    let server = Server::start(Vec::new());
+    let key = "correct-horse-of-no-account";
+    for (entries, veiled) in [("", false), ("[[agent.fallback]]\nharness = \"claude\"\n", true)] {
+        let sandbox = chain(&server, entries);
+        let mut command = sandbox.command(&["run", "--dry-run", "--out", "out", &format!("it is {key}")]);
+        let ran = finish(command.env("ANTHROPIC_API_KEY", key).spawn().unwrap());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(!sandbox.read("out/manifest.json").contains(key), veiled, "{entries}");
+    }
+}
+
 #[test]
 fn a_check_of_what_has_no_model_asks_none() {
     let script = "[[round]]\n[[round.turn]]\ntext = \"played\"\n";
