@@ -74,18 +74,18 @@ impl Profile {
         if let Some(args) = &entry.args {
             agent.args.clone_from(args);
         }
-        put(&mut agent.endpoint, &entry.endpoint);
-        put(&mut agent.command, &entry.command);
-        put(&mut agent.prompt_via, &entry.prompt_via);
-        put(&mut agent.protocol, &entry.protocol);
-        put(&mut agent.script, &entry.script);
-        put(&mut agent.permissions, &entry.permissions);
-        put(&mut agent.tools, &entry.tools);
-        put(&mut agent.max_turns, &entry.max_turns);
-        put(&mut model.max_output_tokens, &entry.max_output_tokens);
-        put(&mut model.temperature, &entry.temperature);
-        put(&mut model.reasoning_effort, &entry.reasoning_effort);
-        put(&mut model.seed, &entry.seed);
+        put(&mut agent.endpoint, entry.endpoint.as_ref());
+        put(&mut agent.command, entry.command.as_ref());
+        put(&mut agent.prompt_via, entry.prompt_via.as_ref());
+        put(&mut agent.protocol, entry.protocol.as_ref());
+        put(&mut agent.script, entry.script.as_ref());
+        put(&mut agent.permissions, entry.permissions.as_ref());
+        put(&mut agent.tools, entry.tools.as_ref());
+        put(&mut agent.max_turns, entry.max_turns.as_ref());
+        put(&mut model.max_output_tokens, entry.max_output_tokens.as_ref());
+        put(&mut model.temperature, entry.temperature.as_ref());
+        put(&mut model.reasoning_effort, entry.reasoning_effort.as_ref());
+        put(&mut model.seed, entry.seed.as_ref());
         candidate
     }
 
@@ -149,8 +149,8 @@ const WORDS: [&str; 16] = [
     "agent.max_turns",
 ];
 
-fn put<T: Clone>(place: &mut Option<T>, own: &Option<T>) {
+fn put<T: Clone>(place: &mut Option<T>, own: Option<&T>) {
     if own.is_some() {
-        place.clone_from(own);
+        *place = own.cloned();
     }
 }
