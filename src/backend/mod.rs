@@ -11,6 +11,7 @@ use std::pin::Pin;
 
 use crate::event::Failure;
 
+pub mod account;
 pub mod agent;
 pub mod chat;
 mod check;

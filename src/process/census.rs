@@ -26,7 +26,7 @@ impl Being {
     }
 
     /// Reads a line of `/proc/PID/stat`. The name may hold anything, a parenthesis too, so it ends at the last one.
-    fn parse(pid: i32, stat: &[u8]) -> Option<Self> {
+    pub(super) fn parse(pid: i32, stat: &[u8]) -> Option<Self> {
         let stat = String::from_utf8_lossy(stat);
         let (head, tail) = stat.rsplit_once(") ")?;
         let (_, name) = head.split_once('(')?;

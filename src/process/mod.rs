@@ -26,6 +26,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
+mod birth;
 mod census;
 mod frame;
 mod handle;
@@ -33,6 +34,7 @@ mod keeper;
 mod line;
 mod ward;
 
+pub use birth::{birth, world};
 pub use handle::{Child, Control, Guard};
 pub use keeper::guard;
 

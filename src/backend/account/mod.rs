@@ -1,0 +1,357 @@
+//! What all runs of a user know of an account together: until when it is not to be asked, who tries first afterwards,
+//! and how fast requests may follow each other.
+//!
+//! **Invariant: nobody asks a party that is known to refuse**, whichever process was told so, and nobody is held up by
+//! a process that has gone. What cannot be shared is kept for this process alone; no run fails over it.
+//!
+//! - A deadline that a server gave is *firm*: it binds every process. The later one of two stands. When it has passed,
+//!   one process sends one request, the *probe*; the others wait until it has come out.
+//! - A deadline that we estimated only says what to prefer; [`Accounts::ask`] does not know it.
+//! - *Slow start*: an account without an answer in the last minute gets one request at a time, each until it is taken
+//!   or a second has passed; every eight answers allow one more, and from 64 on there is no bound. A refusal for too
+//!   many requests sets that back.
+//! - *Pace*: after such a refusal requests are spaced to 0.7 of the rate that was too fast, at the slowest one in two
+//!   seconds. The pace rises by a twentieth every 20 answers and is dropped after ten minutes without a refusal.
+//!
+//! The files hold neither keys nor prompts nor addresses with credentials. Nothing waits for the disk: after a power
+//! failure it is as if nothing had been known.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+use crate::event::{Failure, FaultClass, FaultScope};
+use crate::file::redact_shapes;
+
+mod book;
+mod cooldown;
+mod flow;
+mod holder;
+mod ledger;
+mod store;
+
+use book::{Asker, Wait, Which};
+use holder::Holder;
+use store::Store;
+
+/// Lengths of time in milliseconds.
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const DAY: i64 = 86_400 * SECOND;
+/// Stamps of different processes may be in the wrong order by so much; a clock that is further back was set.
+const SLACK: i64 = 5 * SECOND;
+/// Characters of evidence that are kept.
+const EVIDENCE_LIMIT: usize = 160;
+/// Hex digits of an account's name.
+const NAME_LENGTH: usize = 16;
+/// So many of them are needed to mean one.
+const SHORTEST_NAME: usize = 4;
+
+/// An account, named by a salted hash of its key: two runs of a user agree on it, and it says nothing to others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// The hex digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for AccountId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a request depends on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Party {
+    /// The provider's address, or the harness's own word. Credentials and queries in an address are left out.
+    pub provider: String,
+    /// The account there.
+    pub account: AccountId,
+    /// The model; `None` when the harness chooses it.
+    pub model: Option<String>,
+}
+
+/// Who uses accounts: a run in a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The process.
+    pub pid: u32,
+    /// The run.
+    pub run: String,
+}
+
+/// A party that is not to be asked for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cooling {
+    /// The provider.
+    pub provider: String,
+    /// The account; `None` when all accounts at that provider cool.
+    pub account: Option<AccountId>,
+    /// The model; `None` when all models cool, an empty one when it is the harness's own choice.
+    pub model: Option<String>,
+    /// How far it reaches: model, account or provider.
+    pub scope: FaultScope,
+    /// When it was written down.
+    pub since: Timestamp,
+    /// Until when. In the past when nobody has tried since.
+    pub until: Timestamp,
+    /// Whether the server said so; else it is an estimate, which is no obstacle.
+    pub firm: bool,
+    /// What was wrong.
+    pub class: FaultClass,
+    /// What was said, short and without credentials.
+    pub evidence: String,
+    /// The process that tries first, while it does.
+    pub probe: Option<u32>,
+}
+
+/// Whether a request may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Send it. A place is reserved; give it back with `taken`, `failed` or `left`.
+    Go,
+    /// Not yet.
+    Wait {
+        /// When to ask again, always later than the time of asking.
+        until: Timestamp,
+        /// Why, in words.
+        why: String,
+        /// Whether a refusal of the server is the reason. Else it is a short wait for the sake of others.
+        firm: bool,
+    },
+}
+
+/// The accounts of a user, as this run sees them. Cheap to clone. Calls take well under a millisecond, and 200 ms at the
+/// longest when another process is stuck.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    salt: Vec<u8>,
+    me: Holder,
+}
+
+impl Accounts {
+    /// The accounts that all processes of the user share, in `directory`, which is made when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be made or is not ours; use [`Accounts::private`] then.
+    pub fn shared(directory: PathBuf, owner: &Owner) -> io::Result<Self> {
+        let salt = store::salt(&directory)?;
+        Ok(Self::new(Store::new(Some(directory)), salt, owner))
+    }
+
+    /// Accounts of this process alone.
+    pub fn private(owner: &Owner) -> Self {
+        Self::new(Store::new(None), uuid::Uuid::new_v4().as_bytes().to_vec(), owner)
+    }
+
+    fn new(store: Store, salt: Vec<u8>, owner: &Owner) -> Self {
+        Self { inner: Arc::new(Inner { store, salt, me: Holder::new(owner) }) }
+    }
+
+    /// Names the account behind a key, or behind whatever else tells logins of that provider apart.
+    pub fn name(&self, provider: &str, secret: &str) -> AccountId {
+        let mut hash = sha2::Sha256::new();
+        for part in [&self.inner.salt, plain(provider).as_bytes(), secret.as_bytes()] {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(part);
+        }
+        let mut name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        name.truncate(NAME_LENGTH);
+        AccountId(name)
+    }
+
+    /// The cooling that concerns a party longest; a firm one comes before an estimate.
+    pub fn standing(&self, party: &Party, now: Timestamp) -> Option<Cooling> {
+        let now = millis(now);
+        let book = self.inner.store.look(&plain(&party.provider), now);
+        book.standing(&party.account, party.model.as_deref(), now)
+    }
+
+    /// To be asked before each request is sent.
+    pub fn ask(&self, party: &Party, now: Timestamp) -> Admission {
+        let provider = plain(&party.provider);
+        // Most of those who must wait need no lock to see it.
+        let seen = self.inner.store.look(&provider, millis(now));
+        let wait = self.with(party, now, |asker| seen.obstacle(asker));
+        let wait = wait.or_else(|| self.change(party, now, book::Book::ask));
+        match wait {
+            None => Admission::Go,
+            Some(Wait { until, why, firm }) => {
+                Admission::Wait { until: stamp(book::at_least_a_moment(until, millis(now))), why, firm }
+            }
+        }
+    }
+
+    /// The server has taken the request: it answers, and does not refuse. Gives the place of `ask` back; a probe has
+    /// come out well.
+    pub fn taken(&self, party: &Party, now: Timestamp) {
+        self.change(party, now, book::Book::taken);
+    }
+
+    /// A whole answer has come: estimates are dropped and no series of failures goes on. Also ends a probe well, for
+    /// harnesses that cannot tell when a request was taken.
+    pub fn succeeded(&self, party: &Party, now: Timestamp) {
+        let seen = self.inner.store.look(&plain(&party.provider), millis(now));
+        let mut after = seen.clone();
+        self.with(party, now, |asker| after.succeeded(asker));
+        if after != seen {
+            self.change(party, now, book::Book::succeeded);
+        }
+    }
+
+    /// The request failed. Records what follows for others, gives the place back, and ends a probe badly. What is
+    /// returned stands now; it may be longer than what this failure alone would ask for.
+    pub fn failed(&self, party: &Party, failure: &Failure, now: Timestamp) -> Option<Cooling> {
+        let evidence = short(&failure.evidence);
+        self.change(party, now, |book, asker| book.failed(asker, failure, &evidence))
+    }
+
+    /// The request was taken back before an answer: gives the place back and decides nothing.
+    pub fn left(&self, party: &Party, now: Timestamp) {
+        self.change(party, now, book::Book::left);
+    }
+
+    /// What went wrong with the shared files, once; nothing fails over it.
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.store.trouble()
+    }
+
+    /// All that cools, the longest last.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read.
+    pub fn list(&self, now: Timestamp) -> io::Result<Vec<Cooling>> {
+        list(&self.inner.store, &self.inner.me, millis(now))
+    }
+
+    fn with<R>(&self, party: &Party, now: Timestamp, look: impl FnOnce(&Asker<'_>) -> R) -> R {
+        let me = &self.inner.me;
+        look(&Asker {
+            account: &party.account,
+            model: party.model.as_deref(),
+            me,
+            now: millis(now),
+            gone: &|other| other.is_gone(me),
+        })
+    }
+
+    fn change<R>(
+        &self,
+        party: &Party,
+        now: Timestamp,
+        change: impl Fn(&mut book::Book, &Asker<'_>) -> R,
+    ) -> R {
+        self.with(party, now, |asker| {
+            self.inner.store.change(&plain(&party.provider), asker.now, |book| change(book, asker))
+        })
+    }
+}
+
+/// A look at the accounts of a user from outside of any run. Makes no directory and no file.
+#[derive(Debug)]
+pub struct Overview {
+    store: Store,
+    me: Holder,
+}
+
+impl Overview {
+    /// Looks at `directory`; one that is not there knows of nothing.
+    pub fn new(directory: PathBuf) -> Self {
+        let me = Holder::new(&Owner { pid: std::process::id(), run: String::new() });
+        Self { store: Store::new(Some(directory)), me }
+    }
+
+    /// All that cools, the longest last.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read.
+    pub fn list(&self, now: Timestamp) -> io::Result<Vec<Cooling>> {
+        list(&self.store, &self.me, millis(now))
+    }
+
+    /// Forgets what is known of an account, by its id or at least four of its first digits, of a provider with all its
+    /// accounts, or of `all`. Gives what was cooling.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read or written.
+    pub fn clear(&self, which: &str, now: Timestamp) -> io::Result<Vec<Cooling>> {
+        let now = millis(now);
+        let mut cleared = Vec::new();
+        for book in self.store.books(now)? {
+            let named = which == "all" || book.provider == plain(which) || host(&book.provider) == which;
+            let which = if named {
+                Which::Whole
+            } else if which.len() >= SHORTEST_NAME {
+                Which::Account(which)
+            } else {
+                continue;
+            };
+            let gone = |other: &Holder| other.is_gone(&self.me);
+            cleared.extend(self.store.change(&book.provider, now, |book| book.clear(which, now, &gone)));
+            if let Some(trouble) = self.store.trouble() {
+                return Err(io::Error::other(trouble));
+            }
+        }
+        Ok(cleared)
+    }
+}
+
+fn list(store: &Store, me: &Holder, now: i64) -> io::Result<Vec<Cooling>> {
+    let mut all: Vec<Cooling> =
+        store.books(now)?.iter().flat_map(|book| book.list(now, &|other| other.is_gone(me))).collect();
+    all.sort_by(|a, b| a.until.cmp(&b.until).then_with(|| a.provider.cmp(&b.provider)));
+    Ok(all)
+}
+
+/// An address without what does not belong to it: credentials, query, fragment, and a slash at its end.
+fn plain(provider: &str) -> String {
+    let Some((scheme, rest)) = provider.split_once("://") else { return provider.trim().to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{}://{}{}", scheme.trim(), authority, path.trim_end_matches('/'))
+}
+
+/// The host and port of an address.
+fn host(provider: &str) -> &str {
+    let rest = provider.split_once("://").map_or(provider, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}
+
+/// Evidence as it may be kept: one line, short, and without what looks like a credential.
+fn short(evidence: &str) -> String {
+    let clean = redact_shapes(evidence);
+    let words: Vec<&str> = clean.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(EVIDENCE_LIMIT) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+fn stamp(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(if millis < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
