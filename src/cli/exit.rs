@@ -15,6 +15,8 @@ pub(crate) const TABLE: &[(&str, &str)] = &[
     ("128+n", "ended by signal n"),
 ];
 
+/// Done and not good.
+pub(crate) const NOT_GOOD: u8 = 1;
 /// Usage, profile or suite error.
 pub(crate) const USAGE: u8 = 2;
 /// Backend, credentials or environment.

@@ -4,6 +4,7 @@
 //! together, and turns the end into an exit code.
 
 mod context;
+mod cooldowns;
 mod error;
 mod exit;
 mod generate;

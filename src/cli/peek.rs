@@ -1,4 +1,4 @@
-//! `provost peek`: the journal's reader, and the reports that the live run uses. Never writes.
+//! `provost peek`: the journal's reader, and the reports that the live run uses. Writes nothing of a run.
 
 use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::profile::Profile;
 use crate::report::{self, Lines, PageView, Reporter as _, RunRow, RunState, Verbosity};
 
 use super::context::Context;
+use super::cooldowns;
 use super::error::{CliError, environment};
 use super::{Common, data};
 
@@ -24,7 +25,7 @@ const LOG_TAIL: u64 = 64 * 1024;
 pub(crate) struct PeekArgs {
     /// The run: its id, a unique part of it, or its directory; the newest when absent
     run: Option<String>,
-    /// The snapshot as JSON
+    /// The snapshot as JSON; with `--cooldowns` one object a line
     #[arg(long)]
     json: bool,
     /// One value of the snapshot (`spend.usd`, `rounds.-1.outcome`), or `events.KIND` with `--window`
@@ -51,10 +52,26 @@ pub(crate) struct PeekArgs {
     /// The list of runs
     #[arg(long, conflicts_with = "run")]
     runs: bool,
+    /// Accounts and models that are not to be asked for a while, as all runs of the user know it
+    #[arg(long, conflicts_with_all = OF_A_RUN)]
+    cooldowns: bool,
+    /// Forget the cooldowns of an account (by its id), of a provider, or `all`
+    #[arg(long, value_name = "WHICH", conflicts_with_all = OF_A_RUN)]
+    clear: Option<String>,
 }
+
+/// What has no meaning together with the cooldowns, which are of no run.
+const OF_A_RUN: [&str; 9] =
+    ["run", "select", "window", "events", "round", "log", "prompts", "follow", "runs"];
 
 /// Looks at a run.
 pub(crate) fn peek(context: &Context, common: &Common, args: &PeekArgs) -> Result<u8, CliError> {
+    if let Some(which) = &args.clear {
+        return cooldowns::clear(context, which, args.json);
+    }
+    if args.cooldowns {
+        return cooldowns::show(context, args.json);
+    }
     let root = context.root(common.root.as_ref());
     if args.runs {
         return runs(context, args, &root);

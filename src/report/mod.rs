@@ -4,6 +4,7 @@
 //! feed the very same reporters, so they cannot disagree. Nothing here reads the environment, and the time of day
 //! comes from the caller.
 
+mod cooldowns;
 pub mod human;
 mod jsonl;
 mod page;
@@ -12,6 +13,7 @@ mod snapshot;
 #[cfg(test)]
 mod samples;
 
+pub use cooldowns::{CoolingRow, cleared, cooldowns};
 pub use human::{Lines, Look, Narrator, Now, Progress, Verbosity, clean};
 pub use jsonl::JsonLines;
 pub use page::{PageView, RunRow, RunState, page, runs_table};

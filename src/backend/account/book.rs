@@ -68,18 +68,18 @@ impl Book {
         self.ledger.is_empty() && self.accounts.is_empty()
     }
 
-    /// Drops what is over.
-    pub(super) fn settle(&mut self, now: i64) {
-        self.ledger.settle(now);
+    /// Drops what is over. Says whether the clock was set back, so that the book has to be written anew.
+    pub(super) fn settle(&mut self, now: i64) -> bool {
+        let mut was_set_back = self.ledger.settle(now);
         self.accounts.retain(|_, account| {
-            account.ledger.settle(now);
-            account.flow.settle(now);
+            was_set_back |= account.ledger.settle(now) | account.flow.settle(now);
             !(account.ledger.is_empty() && account.flow.is_empty())
         });
         while self.accounts.len() > ACCOUNTS_LIMIT {
             let oldest = self.accounts.iter().min_by_key(|(_, account)| account.at).map(|(id, _)| id.clone());
             oldest.and_then(|id| self.accounts.remove(&id));
         }
+        was_set_back
     }
 
     fn concerning(&self, account: &AccountId, model: Option<&str>) -> impl Iterator<Item = &Cool> {
@@ -278,11 +278,6 @@ impl Book {
         for (id, account) in other.accounts {
             self.accounts.entry(id).or_default().ledger.absorb(account.ledger);
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn flow(&self, account: &AccountId) -> Option<&Flow> {
-        self.accounts.get(account).map(|account| &account.flow)
     }
 }
 

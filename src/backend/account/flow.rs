@@ -83,10 +83,14 @@ impl Flow {
         *self == Self::default()
     }
 
-    /// Drops what is over. A clock that was set back makes nothing last longer.
-    pub(super) fn settle(&mut self, now: i64) {
+    /// Drops what is over. A clock that was set back makes nothing last longer. Whether it was.
+    pub(super) fn settle(&mut self, now: i64) -> bool {
         let latest = now.saturating_add(SLACK);
-        let past = |at: i64| if at > latest { now } else { at };
+        let mut was_set_back = false;
+        let mut past = |at: i64| {
+            was_set_back |= at > latest;
+            if at > latest { now } else { at }
+        };
         for place in &mut self.places {
             place.since = past(place.since);
         }
@@ -100,9 +104,10 @@ impl Flow {
         if let Some(pace) = &mut self.pace {
             pace.refused = past(pace.refused);
             pace.rate = pace.rate.max(SLOWEST);
-            pace.next = pace.next.min(now.saturating_add(pace.interval()));
+            pace.next = past(pace.next).min(now.saturating_add(pace.interval()));
         }
         self.pace.take_if(|pace| now.saturating_sub(pace.refused) > PACE_LASTS);
+        was_set_back
     }
 
     /// How many may be on their way; `None` when there is no bound.
@@ -169,15 +174,81 @@ impl Flow {
         let rate = rate.min(slower).max(SLOWEST);
         self.pace = Some(Pace { rate, next: now, answers: 0, refused: now });
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn places(&self) -> usize {
-        self.places.len()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(flow: &Flow) -> Option<i64> {
+        flow.pace.as_ref().map(|pace| pace.rate)
     }
 
-    /// Requests per thousand seconds.
-    #[cfg(test)]
-    pub(super) fn rate(&self) -> Option<i64> {
-        self.pace.as_ref().map(|pace| pace.rate)
+    fn answers(flow: &mut Flow, from: i64, count: i64, gap: i64) -> i64 {
+        for index in 0..count {
+            flow.settle(from + index * gap);
+            flow.answer(from + index * gap);
+        }
+        from + count * gap
+    }
+
+    #[test]
+    fn a_refusal_sets_the_pace_below_what_was_too_fast() {
+        // Answers in the second before, and requests per thousand seconds after.
+        for (before, paced) in [(0, 1_000), (1, 700), (5, 3_500), (20, 14_000), (500, 89_600)] {
+            let mut flow = Flow::default();
+            let now = answers(&mut flow, 1_000_000, before, 1);
+            flow.refuse(now);
+            assert_eq!(rate(&flow), Some(paced), "{before}");
+        }
+    }
+
+    #[test]
+    fn refusals_of_one_moment_are_one_and_later_ones_slow_it_down_to_a_floor() {
+        let mut flow = Flow::default();
+        let mut now = answers(&mut flow, 1_000_000, 10, 10);
+        for _ in 0..5 {
+            flow.refuse(now);
+            now += 100;
+        }
+        assert_eq!(rate(&flow), Some(7_000));
+        let mut last = 7_000;
+        for _ in 0..12 {
+            now += 30_000;
+            flow.settle(now);
+            flow.refuse(now);
+            let slower = rate(&flow).unwrap();
+            assert!(slower < last || slower == SLOWEST, "{slower} after {last}");
+            last = slower;
+        }
+        assert_eq!(last, SLOWEST);
+    }
+
+    #[test]
+    fn a_pace_rises_with_answers_and_ends() {
+        let mut flow = Flow::default();
+        let now = answers(&mut flow, 1_000_000, 5, 1);
+        flow.refuse(now);
+        answers(&mut flow, now, 19, 1_000);
+        assert_eq!(rate(&flow), Some(3_500));
+        answers(&mut flow, now + 19_000, 1, 1);
+        assert_eq!(rate(&flow), Some(3_675));
+        flow.settle(now + PACE_LASTS);
+        assert!(rate(&flow).is_some());
+        flow.settle(now + PACE_LASTS + 1);
+        assert_eq!(rate(&flow), None);
+    }
+
+    #[test]
+    fn requests_of_a_paced_account_are_spaced() {
+        let me = Holder::new(&super::super::Owner { pid: 1, run: "a".to_owned() });
+        let mut flow = Flow::default();
+        let now = answers(&mut flow, 1_000_000, 10, 1);
+        flow.refuse(now);
+        assert_eq!(flow.hold(now), None);
+        flow.go(&me, now);
+        assert_eq!(flow.hold(now + 1), Some(Hold::Pace(now + 142)), "seven in a second");
+        flow.leave(&me);
+        assert_eq!(flow.hold(now + 142), None);
     }
 }

@@ -101,11 +101,13 @@ impl Ledger {
     }
 
     /// Drops what is over, and takes the sense out of what cannot be: after a clock was set back, a deadline is as far
-    /// away as it was when it was written down.
-    pub(super) fn settle(&mut self, now: i64) {
+    /// away as it was when it was written down. Whether that was so.
+    pub(super) fn settle(&mut self, now: i64) -> bool {
+        let mut was_set_back = false;
         for cool in &mut self.cools {
             let ahead = cool.since.saturating_sub(now);
             if ahead > SLACK {
+                was_set_back = true;
                 cool.until = cool.until.saturating_sub(ahead);
                 cool.since = now;
             }
@@ -114,6 +116,7 @@ impl Ledger {
                 && probe.since > now.saturating_add(SLACK)
             {
                 probe.since = now;
+                was_set_back = true;
             }
         }
         self.cools.retain(|cool| {
@@ -124,6 +127,7 @@ impl Ledger {
             streak.at = streak.at.min(now.saturating_add(SLACK));
         }
         self.streaks.retain(|streak| now.saturating_sub(streak.at) < STREAK_FADES);
+        was_set_back
     }
 
     pub(super) fn concerning(&self, model: Option<&str>) -> impl Iterator<Item = &Cool> {

@@ -355,3 +355,6 @@ fn millis(at: Timestamp) -> i64 {
 fn stamp(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(if millis < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,10 +80,12 @@ impl Store {
 
     /// A look at a book without waiting for anybody. It may be a moment old.
     pub(super) fn look(&self, provider: &str, now: i64) -> Book {
-        let aside = held(&self.aside);
         let bytes = self.directory.as_ref().map_or_else(Vec::new, |dir| read(&book_path(dir, provider)));
-        let mut book = self.current(&bytes, aside.get(provider), provider);
-        book.settle(now);
+        let mut book = current(&bytes, held(&self.aside).get(provider), provider);
+        if book.settle(now) {
+            // It must be written down where time has begun again, or each look would move it.
+            return self.change(provider, now, |book| book.clone());
+        }
         book
     }
 
@@ -101,7 +103,7 @@ impl Store {
         }
         let seen = self.directory.as_ref().map_or_else(Vec::new, |dir| read(&book_path(dir, provider)));
         let mut aside = held(&self.aside);
-        let mut book = self.current(&seen, aside.get(provider), provider);
+        let mut book = current(&seen, aside.get(provider), provider);
         book.settle(now);
         let result = change(&mut book);
         aside.insert(provider.to_owned(), Aside { seen, book });
@@ -121,7 +123,7 @@ impl Store {
             let lock = Self::lock(&path)?;
             let mut aside = held(&self.aside);
             let bytes = read(&path);
-            let mut book = self.current(&bytes, aside.get(provider), provider);
+            let mut book = current(&bytes, aside.get(provider), provider);
             book.settle(now);
             let result = change(&mut book);
             let text = if book.is_empty() {
@@ -144,23 +146,6 @@ impl Store {
             return Ok(result);
         }
         Err(Missed::Held)
-    }
-
-    /// What the file says, with what could not be written there.
-    fn current(&self, bytes: &[u8], aside: Option<&Aside>, provider: &str) -> Book {
-        let parsed = || {
-            let book = serde_json::from_slice::<Book>(bytes).ok().filter(|book| book.provider == provider);
-            book.unwrap_or_else(|| Book::new(provider))
-        };
-        match aside {
-            Some(aside) if aside.seen == bytes => aside.book.clone(),
-            Some(aside) => {
-                let mut book = parsed();
-                book.absorb(aside.book.clone());
-                book
-            }
-            None => parsed(),
-        }
     }
 
     fn lock(path: &Path) -> Result<Lock, Missed> {
@@ -242,6 +227,23 @@ fn acquire(path: &Path, pauses: u32) -> io::Result<Option<Lock>> {
         }
     }
     Ok(None)
+}
+
+/// What the file says, with what could not be written there.
+fn current(bytes: &[u8], aside: Option<&Aside>, provider: &str) -> Book {
+    let parsed = || {
+        let book = serde_json::from_slice::<Book>(bytes).ok().filter(|book| book.provider == provider);
+        book.unwrap_or_else(|| Book::new(provider))
+    };
+    match aside {
+        Some(aside) if aside.seen == bytes => aside.book.clone(),
+        Some(aside) => {
+            let mut book = parsed();
+            book.absorb(aside.book.clone());
+            book
+        }
+        None => parsed(),
+    }
 }
 
 fn book_path(dir: &Path, provider: &str) -> PathBuf {
