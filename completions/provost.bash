@@ -183,7 +183,7 @@ _provost() {
             return 0
             ;;
         provost__subcmd__peek)
-            opts="-f -q -v -h --json --select --window --events --round --log --prompts --follow --runs --root --color --quiet --verbose --help"
+            opts="-f -q -v -h --json --select --window --events --round --log --prompts --follow --runs --cooldowns --clear --root --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -202,6 +202,10 @@ _provost() {
                     return 0
                     ;;
                 --round)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --clear)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

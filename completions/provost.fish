@@ -61,15 +61,17 @@ complete -c provost -n "__fish_provost_using_subcommand peek" -l select -d 'One 
 complete -c provost -n "__fish_provost_using_subcommand peek" -l window -d 'How many events `--select events.KIND` gives' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l events -d 'The last N events, as they are in the journal' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l round -d 'One round' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l clear -d 'Forget the cooldowns of an account (by its id), of a provider, or `all`' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l root -d 'Where runs are kept' -r -F
 complete -c provost -n "__fish_provost_using_subcommand peek" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
 always\t'Always'
 never\t'Never'"
-complete -c provost -n "__fish_provost_using_subcommand peek" -l json -d 'The snapshot as JSON'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l json -d 'The snapshot as JSON; with `--cooldowns` one object a line'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l log -d 'With `--round`: the end of the agent\'s transcript'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l prompts -d 'The exact prompts that were sent'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s f -l follow -d 'Go on showing what happens until the run ends'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l runs -d 'The list of runs'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l cooldowns -d 'Accounts and models that are not to be asked for a while, as all runs of the user know it'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -46,7 +46,7 @@ impl CoolingRow {
             Some("") => "the agent's own model",
             Some(model) => model,
         };
-        style::clean(&format!("{}  {account}  {model}", self.provider))
+        [&self.provider, &account, model].map(style::clean).join("  ")
     }
 
     fn until(&self, now: &Zoned) -> String {

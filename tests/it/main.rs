@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests write files and start programs")]
 #![allow(missing_docs, reason = "tests")]
 
+mod accounts;
 mod acp;
 mod architecture;
 mod captures;

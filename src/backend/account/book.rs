@@ -170,7 +170,7 @@ impl Book {
         if failure.class == FaultClass::RateLimited {
             self.account(asker).flow.refuse(now);
         }
-        let found = self.target(asker, failure).and_then(|(target, of_account)| {
+        let found = target(asker, failure).and_then(|(target, of_account)| {
             let ledger = if of_account { &mut self.account(asker).ledger } else { &mut self.ledger };
             let strikes = ledger.strikes(&target, now);
             let cooldown = cooldown(failure, strikes, stamp(now))?;
@@ -202,18 +202,6 @@ impl Book {
         self.left(asker);
         let id = of_account.then_some(account);
         stands.map(|cool| Cooling { probe: None, ..self.shown(id, &cool, now, gone) })
-    }
-
-    /// Which ledger a failure is written in, and for what.
-    fn target(&self, asker: &Asker<'_>, failure: &Failure) -> Option<(Target, bool)> {
-        // Whether a class cools at all is the same from the second strike on.
-        let scope = cooldown(failure, 1, stamp(asker.now))?.scope;
-        match scope {
-            FaultScope::Model => Some((Target::Model(asker.model.map(str::to_owned)), true)),
-            FaultScope::Account => Some((Target::Whole, true)),
-            FaultScope::Provider => Some((Target::Whole, false)),
-            FaultScope::Request | FaultScope::Local => None,
-        }
     }
 
     /// The one that concerns a request longest; what the server said comes before what we think.
@@ -288,6 +276,18 @@ pub(super) enum Which<'a> {
     Whole,
     /// The accounts whose id begins so.
     Account(&'a str),
+}
+
+/// Which ledger a failure is written in, and for what.
+fn target(asker: &Asker<'_>, failure: &Failure) -> Option<(Target, bool)> {
+    // Whether a class cools at all is the same from the second strike on.
+    let scope = cooldown(failure, 1, stamp(asker.now))?.scope;
+    match scope {
+        FaultScope::Model => Some((Target::Model(asker.model.map(str::to_owned)), true)),
+        FaultScope::Account => Some((Target::Whole, true)),
+        FaultScope::Provider => Some((Target::Whole, false)),
+        FaultScope::Request | FaultScope::Local => None,
+    }
 }
 
 /// Whether the failure is an answer of a server that serves this account.

@@ -40,10 +40,9 @@ pub(super) fn cooldown(failure: &Failure, strikes: u32, now: Timestamp) -> Optio
     });
     let ladder = |base: i64| after((base << strikes.min(5)).min(1_800));
     let (until, firm) = match (failure.class, given) {
-        (C::ModelNotFound, _) => (after(3_600), true),
+        (C::ModelNotFound, _) | (C::QuotaExhausted, None) => (after(3_600), true),
         (C::Auth | C::Forbidden | C::ConfigMissing, _) => (after(7 * 86_400), true),
         (_, Some(given)) => (given, true),
-        (C::QuotaExhausted, None) => (after(3_600), true),
         (C::Transport, None) if strikes == 0 => return None,
         (C::Transport, None) => (ladder(15), false),
         (C::RateLimited | C::Overloaded, None) => (ladder(60), false),

@@ -142,16 +142,14 @@ impl Ledger {
     /// wave, however many processes are told of it.
     pub(super) fn strikes(&mut self, target: &Target, now: i64) -> u32 {
         let cooling = self.cools.iter().any(|cool| cool.target == *target && cool.until > now);
-        let at = match self.streaks.iter().position(|streak| streak.target == *target) {
-            Some(at) => at,
-            None => {
-                if self.streaks.len() >= COOLS_LIMIT {
-                    self.streaks.remove(0);
-                }
-                self.streaks.push(Streak { target: target.clone(), count: 0, at: now });
-                self.streaks.len() - 1
+        let known = self.streaks.iter().position(|streak| streak.target == *target);
+        let at = known.unwrap_or_else(|| {
+            if self.streaks.len() >= COOLS_LIMIT {
+                self.streaks.remove(0);
             }
-        };
+            self.streaks.push(Streak { target: target.clone(), count: 0, at: now });
+            self.streaks.len() - 1
+        });
         let Some(streak) = self.streaks.get_mut(at) else { return 0 };
         streak.at = now;
         if !cooling || streak.count == 0 {

@@ -22,9 +22,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
 
-use crate::event::{Failure, FaultClass, FaultScope};
+use crate::event::{Failure, FaultClass, FaultScope, Sha256};
 use crate::file::redact_shapes;
 
 mod book;
@@ -166,12 +165,12 @@ impl Accounts {
 
     /// Names the account behind a key, or behind whatever else tells logins of that provider apart.
     pub fn name(&self, provider: &str, secret: &str) -> AccountId {
-        let mut hash = sha2::Sha256::new();
+        let mut text = Vec::new();
         for part in [&self.inner.salt, plain(provider).as_bytes(), secret.as_bytes()] {
-            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-            hash.update(part);
+            text.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            text.extend(part);
         }
-        let mut name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut name = Sha256::of(&text).as_str().to_owned();
         name.truncate(NAME_LENGTH);
         AccountId(name)
     }

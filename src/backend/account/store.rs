@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::book::Book;
 use super::{DAY, MINUTE};
 use crate::event::Sha256;
-use crate::file::{ensure_private_dir, write_atomic_unsynced};
+use crate::file::ensure_private_dir;
 
 /// Bytes of a book; a larger file is none of ours.
 const FILE_LIMIT: u64 = 1024 * 1024;
@@ -135,10 +135,9 @@ impl Store {
                 aside.remove(provider);
                 return Ok(result);
             }
-            if !lock.is_ours() {
+            if !lock.replace(&path, &text)? {
                 continue;
             }
-            write_atomic_unsynced(&path, &text)?;
             aside.remove(provider);
             if bytes.is_empty() {
                 sweep(dir, &path, now);
@@ -157,7 +156,7 @@ impl Store {
             }
             // A book that has changed meanwhile means a crowd; else somebody is stuck, and loses the lock.
             if identity(path) == before {
-                let _ = fs::remove_file(&lock_path);
+                break_open(&lock_path);
             }
         }
         Err(Missed::Held)
@@ -211,6 +210,44 @@ impl Lock {
         let here = self.file.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
         here.is_some() && there == here
     }
+
+    /// Replaces the book; false when the lock was taken away, and then the book is as it was.
+    ///
+    /// The new book is written under a name that belongs to this lock. Whoever takes the lock away takes that file away
+    /// too, so that a process that goes on just before its last step finds nothing to put in place.
+    fn replace(&self, book: &Path, bytes: &[u8]) -> io::Result<bool> {
+        let fresh = fresh_path(&self.path, self.file.metadata()?.ino());
+        let mut open = OpenOptions::new();
+        open.create(true).write(true).truncate(true).mode(0o600);
+        let written = open.open(&fresh).and_then(|mut file| file.write_all(bytes));
+        if written.is_ok() && self.is_ours() {
+            return match fs::rename(&fresh, book) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(error) => {
+                    let _ = fs::remove_file(&fresh);
+                    Err(error)
+                }
+            };
+        }
+        let _ = fs::remove_file(&fresh);
+        written.map(|()| false)
+    }
+}
+
+/// Where the holder of a lock file writes. A file that is open keeps its number, so no two holders have the same.
+fn fresh_path(lock: &Path, number: u64) -> PathBuf {
+    lock.with_extension(format!("{number}.new"))
+}
+
+/// Takes a lock away from a process that is stuck.
+fn break_open(lock: &Path) {
+    let Ok(meta) = fs::metadata(lock) else { return };
+    let fresh = fresh_path(lock, meta.ino());
+    // First, so that it cannot be put in place any more; and again, in case it was written meanwhile.
+    let _ = fs::remove_file(&fresh);
+    let _ = fs::remove_file(lock);
+    let _ = fs::remove_file(&fresh);
 }
 
 /// Takes a lock; `None` when it stays somebody else's.
@@ -283,10 +320,11 @@ fn sweep(dir: &Path, fresh: &Path, now: i64) {
         let age = now.saturating_sub(meta.mtime().saturating_mul(1_000));
         let name = entry.file_name();
         let name = name.to_str().unwrap_or_default();
-        if name.starts_with(".tmp-") && age > REST_AGE {
+        let (ours, end) = (name.starts_with(PREFIX), path.extension().and_then(|end| end.to_str()));
+        if (name.starts_with(".tmp-") || (ours && end == Some("new"))) && age > REST_AGE {
             let _ = fs::remove_file(&path);
         }
-        if !name.starts_with(PREFIX) || !name.ends_with(".json") || path == fresh || age < DAY {
+        if !ours || end != Some("json") || path == fresh || age < DAY {
             continue;
         }
         let mut book = serde_json::from_slice::<Book>(&read(&path)).unwrap_or_default();
@@ -311,7 +349,7 @@ pub(super) fn salt(dir: &Path) -> io::Result<Vec<u8>> {
     let fresh = uuid::Uuid::new_v4().simple().to_string();
     // The first of several wins; all read what it has written. Something that is no salt is replaced.
     let temp = tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir)?;
-    io::Write::write_all(&mut temp.as_file(), fresh.as_bytes())?;
+    temp.as_file().write_all(fresh.as_bytes())?;
     if path.exists() {
         temp.persist(&path).map_err(|failed| failed.error)?;
     } else {

@@ -89,7 +89,6 @@ impl Model {
             match *door {
                 Door::Shut(until) if now >= until + 600_000 => *door = Door::Open,
                 Door::Tried { until, .. } if now >= until + 600_000 => *door = Door::Open,
-                Door::Tried { since, until, .. } if now - since >= 60_000 => *door = Door::Shut(until),
                 _ => {}
             }
         }
@@ -113,7 +112,9 @@ impl Model {
     fn open(&mut self, who: usize, model: usize) {
         self.each(model, |door, now| match door {
             Door::Shut(until) if until <= now => Door::Open,
-            Door::Tried { by, until, .. } if by == who && until <= now => Door::Open,
+            Door::Tried { by, since, until } if until <= now && (by == who || now - since >= 60_000) => {
+                Door::Open
+            }
             other => other,
         });
         self.give_up(who, model);
@@ -165,7 +166,8 @@ proptest! {
                         concerns(target, which) && match door {
                             Door::Open => false,
                             Door::Shut(until) => *until > model.now,
-                            Door::Tried { .. } => true,
+                            // One that is silent for a minute is in nobody's way.
+                            Door::Tried { since, until, .. } => *until > model.now || model.now - since < 60_000,
                         }
                     });
                     let window = 1 + model.answers / 8;
@@ -177,8 +179,10 @@ proptest! {
                             prop_assert!(!full, "{} of {window} were on their way", model.going.len());
                             model.going.push((who, model.now));
                             model.each(which, |door, now| match door {
-                                Door::Shut(until) => Door::Tried { by: who, since: now, until },
-                                other => other,
+                                Door::Shut(until) | Door::Tried { until, .. } => {
+                                    Door::Tried { by: who, since: now, until }
+                                }
+                                Door::Open => Door::Open,
                             });
                         }
                         Admission::Wait { until, firm, why } => {
