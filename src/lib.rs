@@ -24,7 +24,7 @@
 //! | add a key of a profile | `profile/keys.rs`, `profile/default.toml`, `profile/check.rs` |
 //! | add a harness | one file in `backend/agent/` or `backend/chat/`, one row in `backend/registry.rs` |
 //! | let `chat` speak another API | one file in `backend/chat/wire/`, one line in its `of` |
-//! | change how a failure is classified | `fault/table.rs`, a table with tests |
+//! | change how a failure is classified | `fault/table/`, a table with tests |
 //! | change what is shown | `report/human/` |
 //! | change what is stored | `event/kind.rs`, `journal/format.rs` (bump the version) |
 #![warn(missing_docs)]

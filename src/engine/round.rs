@@ -8,7 +8,7 @@ use crate::event::{
     FaultClass, Live, Opening, PromptPart, PromptSent, Provenance, RoundEnded, RoundNumber, RoundOutcome,
     RoundStarted, SessionId, Sha256, Stored, WaitEnded, WaitStarted,
 };
-use crate::fault::{self, Decision, Policy};
+use crate::fault::{self, Decision, History, Policy};
 use crate::profile::{Context, Fork, SessionPolicy};
 
 use super::attempt::Attempted;
@@ -152,10 +152,12 @@ impl Run {
             return Ok(Some(attempt.next()));
         }
         let retry = &self.plan.profile.retry;
-        let policy = Policy { same_model: retry.same_model, wait: retry.wait.0 };
+        let policy = Policy { same_model: retry.same_model, max_fallbacks: 0, wait: retry.wait.0 };
         let retries = u32::try_from(attempt.0.saturating_sub(1)).unwrap_or(u32::MAX);
+        let history = History { retries, ..History::default() };
         let seed = self.plan.seed ^ attempt.0;
-        let Decision::RetrySame { after } = fault::decide(failure, retries, &policy, seed) else {
+        let now = self.emitter.clock().stamp();
+        let Decision::RetrySame { after } = fault::decide(failure, &history, &policy, now, seed) else {
             return Ok(None);
         };
         let complete = self.wait(format!("{}: {}", failure.class, failure.evidence), after).await?;

@@ -3,22 +3,33 @@
 //! **Invariant: pure.** The same facts always have the same class, and the same failure the same decision: no clock, no
 //! chance that is not in the seed, and no file.
 //!
-//! The one table is in `table.rs`: first row that matches wins, machine-readable facts before words. What a class leads
-//! to is in `policy.rs`. A fault that no row knows is a row to add, with a test that names it.
+//! The one table is in `table/`: first row that matches wins, machine-readable facts before words. What a failure leads to
+//! is in `decide.rs`, and for how long it is remembered in `cooldown.rs`. A fault that no row knows is a row to add, with
+//! a test that names it.
 
 use jiff::Timestamp;
 
 use crate::event::{Failure, FaultClass, FaultScope};
 
+mod cooldown;
+mod decide;
+mod jitter;
+mod nested;
 mod phrases;
 mod policy;
 mod read;
 mod reset;
+mod search;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use policy::{Decision, Policy, decide, ends_run, retryable, unavailable};
+pub use cooldown::{Cooldown, cooldown};
+pub use decide::decide;
+pub use policy::{
+    Decision, History, Policy, Reach, Ways, account_is_spent, ends_run, may_another_account, reaches,
+    retryable, unavailable,
+};
 pub use reset::reset_said;
 pub use table::{Rule, Test, rules};
 
@@ -72,8 +83,12 @@ pub struct Facts<'a> {
     pub retry_after: Option<f64>,
     /// When a limit resets.
     pub reset_at: Option<Timestamp>,
+    /// Whether who said it thinks that it may be repeated: `isRetryable`. It decides only where nothing else does.
+    pub retryable: Option<bool>,
     /// Whether content had come already.
     pub emitted_output: bool,
+    /// Whether the request may have been taken although nothing came back.
+    pub maybe_accepted: bool,
     /// Exit code of the process, when it ended without a terminal event.
     pub exit_code: Option<i32>,
     /// Signal that ended the process.
@@ -93,7 +108,9 @@ impl<'a> Facts<'a> {
             text,
             retry_after: None,
             reset_at: None,
+            retryable: None,
             emitted_output: false,
+            maybe_accepted: false,
             exit_code: None,
             signal: None,
         }
@@ -101,33 +118,83 @@ impl<'a> Facts<'a> {
 }
 
 /// Classifies a failure. Total: what no rule matches is `unknown`, with its text kept.
+///
+/// A text that is JSON, or holds some, is read as well, and so are the texts in it. What the adapter has read off the
+/// wire wins over both; a status or a wait that is only said in words counts last.
 pub fn classify(facts: &Facts<'_>) -> Failure {
-    let words = read::normal(read::head(facts.text, READ_BYTES));
-    // A status or a wait that is only said in words counts like one from the wire; the wire wins.
-    let status = facts.status.or_else(|| read::status(&words)).filter(|status| {
-        // Any command may print of its own errands; that a page was not found says nothing about a model.
-        facts.status.is_some() || facts.origin != Origin::Command || matches!(status, 429 | 500..)
-    });
-    let retry_after =
-        facts.retry_after.filter(|wait| wait.is_finite() && *wait >= 0.0).or_else(|| read::wait(&words));
-    let seen = table::Seen { facts, words: &words, status, retry_after };
-    let (class, scope, rule) = match rules().iter().find(|rule| rule.matches(&seen)) {
+    let text = read::head(facts.text, READ_BYTES);
+    let inner = nested::read(text);
+    let words = match &inner {
+        Some(inner) => read::normal(&unwrapped(text, inner)),
+        None => read::normal(text),
+    };
+    let inner = inner.unwrap_or_default();
+    let status = status(facts, &inner, &words);
+    let retry_after = facts
+        .retry_after
+        .filter(|wait| wait.is_finite() && *wait >= 0.0)
+        .or(inner.retry_after)
+        .or_else(|| read::wait(&words));
+    let reset_at = facts.reset_at.or(inner.reset_at);
+    let names = [facts.code, facts.kind, facts.label].into_iter().flatten();
+    let seen = table::Seen {
+        facts,
+        words: &words,
+        said: search::INDEX.said(&words),
+        named: search::INDEX.named(names.chain(inner.words.iter().map(String::as_str))),
+        status,
+        retry_after,
+        reset_known: reset_at.is_some(),
+        retryable: facts.retryable.or(inner.retryable()),
+    };
+    let (class, scope, rule) = match seen.rule() {
         Some(rule) => (rule.class, rule.scope, rule.id),
         None => (FaultClass::Unknown, FaultScope::Request, "unmatched"),
     };
+    let limit = matches!(class, FaultClass::QuotaExhausted | FaultClass::RateLimited);
     Failure {
         class,
         scope,
         status,
         retry_after,
-        reset_at: facts.reset_at,
+        reset_at: reset_at.or_else(|| reset::with_zone(&words).filter(|_| limit)),
         should_retry: None,
         evidence: evidence(facts),
         emitted_output: facts.emitted_output,
-        maybe_accepted: false,
+        maybe_accepted: facts.maybe_accepted,
         rule: rule.to_owned(),
         cleanup: None,
     }
+}
+
+/// The status that says what happened: the wire's, else that of the JSON in the text, else one in words.
+fn status(facts: &Facts<'_>, inner: &nested::Nested, words: &str) -> Option<u16> {
+    facts.status.or_else(|| {
+        inner.status().or_else(|| read::status(words)).filter(|status| {
+            // Any command may print of its own errands; that a page was not found says nothing about a model.
+            facts.origin != Origin::Command || matches!(status, 429 | 500..)
+        })
+    })
+}
+
+/// A text with the words of the JSON in it in its place. What an error carries beside its words, such as the request that
+/// failed, says nothing of the failure.
+fn unwrapped(text: &str, inner: &nested::Nested) -> String {
+    if inner.texts.is_empty() && inner.quotas.is_empty() {
+        return text.to_owned();
+    }
+    let mut words = text[..inner.from].to_owned();
+    for text in &inner.texts {
+        words.push_str(text);
+        words.push('\n');
+    }
+    for quota in &inner.quotas {
+        words.push_str("quota id ");
+        words.push_str(quota);
+        words.push('\n');
+    }
+    words.push_str(&text[inner.to..]);
+    words
 }
 
 /// The words as they came, or the next best thing that was said.

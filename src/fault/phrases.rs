@@ -16,6 +16,12 @@ pub(super) const QUOTA_CODES: &[&str] = &[
     "usage_limit_reached",
     "usage_not_included",
     "enforced_spend_limit_reached",
+    "quota_exhausted",
+    "insufficient_credits",
+    "insufficient_credits_error",
+    "insufficient_funds",
+    "credits_exhausted",
+    "free_usage_limit_error",
     "five_hour",
     "seven_day",
     "overage",
@@ -23,18 +29,32 @@ pub(super) const QUOTA_CODES: &[&str] = &[
 
 /// The same in words.
 pub(super) const QUOTA: &[&str] = &[
-    "credit balance is too low",
+    "credit balance…too low",
     "exceeded your current quota",
+    "exceeded your daily quota",
+    "exceeded your monthly quota",
     "exceeded its quota",
     "quota exceeded",
     "quota exhausted",
+    "quota threshold",
+    "terminal_quota_exhausted",
+    "subscription quota",
+    "subscription limit",
     "exhausted your capacity",
     "exhausted your daily quota",
-    "out of credits",
+    "out of credit",
+    "credits exhausted",
     "payment required",
     "insufficient_quota",
+    "insufficient quota",
     "insufficient balance",
+    "insufficient account balance",
+    "insufficient credit",
+    "insufficient fund",
     "billing hard limit",
+    "billing limit",
+    "plan limit",
+    "free usage limit",
     "usage limits",
     "usage limit",
     "usage quota",
@@ -43,15 +63,31 @@ pub(super) const QUOTA: &[&str] = &[
     "weekly/monthly limit",
     "weekly limit",
     "monthly limit",
+    "daily limit",
+    "daily call limit",
     "limit exhausted",
-    "account in arrears",
+    "in arrears",
+    "fair use policy",
+    "fair usage policy",
+    "recharge and try",
+    "suspended…recharge",
     "预扣费额度失败",
+    "用户剩余额度…需要预扣费额度",
     "使用上限",
-    "额度不足",
-    "余额不足",
+    "额度…不足",
+    "余额…不足",
     "已耗尽",
+    "欠费",
     "达到…限制",
 ];
+
+/// A limit on one model of a plan: the account's other models are not touched by it.
+pub(super) const QUOTA_MODEL: &[&str] =
+    &["you've hit your opus limit", "you've hit your sonnet limit", "daily quota on this model"];
+
+/// Too many requests at once, in Chinese: of a limit too, but of the pace.
+pub(super) const RATE_CN: &[&str] =
+    &["频率限制", "速率限制", "请求过于频繁", "请求频率", "并发数过高", "请求数过多"];
 
 /// A conversation that is larger than the window, in the words of a dozen providers.
 pub(super) const CONTEXT: &[&str] = &[
@@ -73,6 +109,10 @@ pub(super) const CONTEXT: &[&str] = &[
     "context length is only",
     "input length…exceeds…context length",
     "ran out of room in the model's context window",
+    "400 (no body)",
+    "413 (no body)",
+    "400 status code (no body)",
+    "413 status code (no body)",
 ];
 
 /// A model that is not there.
@@ -120,4 +160,22 @@ pub(super) const TRANSPORT: &[&str] = &[
     "incomplete json segment",
     "unterminated string in json",
     "unterminated string starting at",
+];
+
+/// A server that was not reached at all: by these, a dead network is told from a dead server.
+pub(super) const UNREACHED: &[&str] = &[
+    "econnrefused",
+    "enotfound",
+    "eai_again",
+    "enetunreach",
+    "ehostunreach",
+    "connection refused",
+    "dns error",
+    "failed to lookup address",
+    "name or service not known",
+    "temporary failure in name resolution",
+    "nodename nor servname",
+    "getaddrinfo",
+    "network is unreachable",
+    "no route to host",
 ];

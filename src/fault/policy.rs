@@ -1,16 +1,84 @@
-//! What a class leads to. Pure: time and chance are arguments.
+//! The words of a decision, and what a class says by itself. Pure.
 
 use std::time::Duration;
 
-use crate::event::{Failure, FaultClass};
+use jiff::Timestamp;
+
+use crate::event::{Failure, FaultClass, FaultScope};
 
 /// What a profile allows after a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Retries on the same model.
+    /// Retries on the same candidate.
     pub same_model: u32,
-    /// A server-given wait up to this long is waited out.
+    /// Switches to another candidate in one turn of the user.
+    pub max_fallbacks: u32,
+    /// How long may be waited in one turn of the user; a server-given wait that does not fit is not waited out.
     pub wait: Duration,
+}
+
+/// What has happened in this turn of the user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Retries of the same request on this candidate so far.
+    pub retries: u32,
+    /// Switches so far in this turn.
+    pub fallbacks: u32,
+    /// Failures in a row with the same class and blurred words, this one included.
+    pub identical: u32,
+    /// On so many different candidates in a row.
+    pub identical_candidates: u32,
+    /// Waits so far in this turn, the agent's own retry loop included.
+    pub waited: Duration,
+    /// Whether the conversation was retold already because it had grown too large.
+    pub compacted: bool,
+    /// What is open.
+    pub ways: Ways,
+}
+
+/// What is open after a fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// A candidate further on in the chain has another model and is not firmly cooling.
+    pub model: bool,
+    /// One further on has another account.
+    pub account: bool,
+    /// One further on has another provider.
+    pub provider: bool,
+    /// One further on has a larger window.
+    pub window: bool,
+    /// There is a conversation to retell shorter.
+    pub compact: bool,
+    /// What was done is kept, as recorded steps or in a session that can be continued, so that content that came, and a
+    /// request that may have been taken, are no obstacle.
+    pub repeatable: bool,
+    /// Known resets are waited for.
+    pub patient: bool,
+}
+
+impl Ways {
+    /// Whether there is a candidate that differs in this.
+    pub fn open(&self, reach: Reach) -> bool {
+        match reach {
+            Reach::Model => self.model,
+            Reach::Account => self.account,
+            Reach::Provider => self.provider,
+            Reach::Window => self.window,
+        }
+    }
+}
+
+/// In what the next candidate must differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// Another model.
+    Model,
+    /// Another account.
+    Account,
+    /// Another provider.
+    Provider,
+    /// A larger window.
+    Window,
 }
 
 /// What to do with a failed attempt.
@@ -21,42 +89,22 @@ pub enum Decision {
         /// After this long.
         after: Duration,
     },
-    /// The attempt's failure is the round's.
+    /// Another candidate.
+    FallBack {
+        /// In what it must differ.
+        reach: Reach,
+    },
+    /// The conversation is told shorter, and the turn is made again.
+    Compact,
+    /// The same request again at a time that the server has said.
+    WaitUntil {
+        /// That time.
+        at: Timestamp,
+    },
+    /// Somebody, or a ceiling, wants an end: nothing else is tried, in this turn or a later one.
+    Abort,
+    /// The attempt's failure is the turn's.
     GiveUp,
-}
-
-/// The longest wait that we choose ourselves.
-const BACKOFF_CAP: Duration = Duration::from_secs(30);
-
-/// Decides after a failed attempt; `tries` is how many retries there have been, `seed` is the chance in the wait.
-///
-/// A retry is made only where it can help and can harm nothing: the class goes away by itself, or the server says so, no
-/// content had come, a try is left, and the wait that the server asked for is one we are ready for.
-pub fn decide(failure: &Failure, tries: u32, policy: &Policy, seed: u64) -> Decision {
-    let tries_allowed = match failure.class {
-        // Whoever answered knows best whether it can help.
-        _ if failure.should_retry == Some(false) => 0,
-        _ if failure.should_retry == Some(true) => policy.same_model,
-        // A silent start may be a queue somewhere; twice is a pattern.
-        FaultClass::FirstEventTimeout => policy.same_model.min(1),
-        class if retryable(class) => policy.same_model,
-        _ => 0,
-    };
-    if failure.emitted_output || tries >= tries_allowed {
-        return Decision::GiveUp;
-    }
-    let Some(wait) = failure.retry_after else {
-        let ceiling = Duration::from_secs(1).saturating_mul(1_u32 << tries.min(10)).min(BACKOFF_CAP);
-        return Decision::RetrySame { after: ceiling.mul_f64(fraction(seed)) };
-    };
-    match Duration::try_from_secs_f64(wait) {
-        // A little later than asked, so that many callers do not come back in one instant.
-        Ok(wait) if wait <= policy.wait => {
-            let spread = (wait / 10).min(Duration::from_secs(1));
-            Decision::RetrySame { after: wait.saturating_add(spread.mul_f64(fraction(seed))) }
-        }
-        _ => Decision::GiveUp,
-    }
 }
 
 /// Whether the class goes away by itself, so that the same request to the same model may work.
@@ -95,13 +143,41 @@ pub fn unavailable(class: FaultClass) -> bool {
         )
 }
 
-/// A number from 0 to 1 out of a seed (`SplitMix64`, so that seeds that follow each other are far apart).
-fn fraction(seed: u64) -> f64 {
-    let mut mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^= mixed >> 31;
-    // 32 bits are plenty for a wait and fit a float exactly.
-    let [a, b, c, d, ..] = mixed.to_be_bytes();
-    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
+/// Whether this account is empty, so that no request of any model is to be made of it until it is filled.
+///
+/// What is used up for one model only, such as a weekly limit on one model of a plan, leaves the account alive.
+pub fn account_is_spent(failure: &Failure) -> bool {
+    failure.class == FaultClass::QuotaExhausted && failure.scope != FaultScope::Model
+}
+
+/// Whether another account may be tried. That one is empty says nothing of the next; that a request is wrong does.
+pub fn may_another_account(failure: &Failure) -> bool {
+    reaches(failure).contains(&Reach::Account)
+}
+
+/// In what another candidate would have to differ to get away from a failure, the nearest first; none where another one
+/// is not to be tried at all, or only one with a larger window.
+pub fn reaches(failure: &Failure) -> &'static [Reach] {
+    use Reach::{Account, Model, Provider};
+    match (failure.class, failure.scope) {
+        (FaultClass::RateLimited, FaultScope::Account) => &[Account, Provider],
+        (FaultClass::RateLimited, FaultScope::Provider) => &[Provider],
+        (FaultClass::RateLimited, _) | (FaultClass::QuotaExhausted, FaultScope::Model) => {
+            &[Model, Account, Provider]
+        }
+        (FaultClass::QuotaExhausted | FaultClass::Auth, _) | (FaultClass::Forbidden, FaultScope::Account) => {
+            &[Account, Provider]
+        }
+        (FaultClass::Forbidden | FaultClass::ConfigMissing, _) => &[Provider, Account],
+        (FaultClass::Overloaded | FaultClass::ModelNotFound | FaultClass::NoPayload, _) => &[Model, Provider],
+        (
+            FaultClass::ServerError
+            | FaultClass::Transport
+            | FaultClass::FirstEventTimeout
+            | FaultClass::Stall
+            | FaultClass::AgentCrash,
+            _,
+        ) => &[Provider, Model],
+        _ => &[],
+    }
 }

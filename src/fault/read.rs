@@ -7,7 +7,8 @@ pub(super) fn head(text: &str, limit: usize) -> &str {
 
 /// Lower case, with straight apostrophes, so that phrases need one spelling only.
 pub(super) fn normal(text: &str) -> String {
-    text.to_lowercase().replace('\u{2019}', "'")
+    let lower = text.to_lowercase();
+    if lower.contains('\u{2019}') { lower.replace('\u{2019}', "'") } else { lower }
 }
 
 /// How far apart the parts of a phrase may be: more is another sentence.
@@ -56,37 +57,64 @@ pub(super) fn status(words: &str) -> Option<u16> {
     })
 }
 
-/// A wait in seconds that is only said in words: `try again in 1.2s`, `reset in 1m30s`, `retrying in ~2 weeks`.
+/// A wait in seconds that is only said in words: `try again in 1.2s`, `reset in 1m30s`, `retrying in ~2 weeks`, `请在 30
+/// 秒后重试`.
 pub(super) fn wait(words: &str) -> Option<f64> {
-    const BEFORE: [&str; 6] =
-        ["try again in ", "retry in ", "retrying in ", "retry after ", "resets in ", "reset in "];
+    const BEFORE: [&str; 10] = [
+        "try again in ",
+        "retry in ",
+        "retrying in ",
+        "retry after ",
+        "resets in ",
+        "reset in ",
+        "reset after ",
+        "please wait ",
+        "请在",
+        "请等待",
+    ];
     BEFORE.iter().find_map(|before| {
-        let rest = words[words.find(before)? + before.len()..].trim_start_matches('~');
-        let (mut seconds, mut rest) = one_length(rest)?;
-        // `1m30s` and `2 days 3 hours` are one wait.
-        while let Some((more, after)) = one_length(rest.trim_start_matches(' ')) {
-            seconds += more;
-            rest = after;
-        }
-        Some(seconds).filter(|wait| wait.is_finite())
+        // A lead may come before it is one.
+        words.match_indices(before).take(LEADS).find_map(|(at, _)| {
+            let rest = words[at + before.len()..].trim_start_matches([' ', '~']);
+            let (mut seconds, mut rest) = one_length(rest)?;
+            // `1m30s` and `2 days 3 hours` are one wait.
+            while let Some((more, after)) = one_length(rest.trim_start_matches(' ')) {
+                seconds += more;
+                rest = after;
+            }
+            Some(seconds).filter(|wait| wait.is_finite())
+        })
     })
 }
+
+/// So many places where a lead stands are looked at.
+const LEADS: usize = 8;
 
 /// A number with its unit, in seconds, and what follows them.
 fn one_length(text: &str) -> Option<(f64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number: f64 = text[..end].trim_end_matches('.').parse().ok()?;
     let rest = text[end..].trim_start();
-    let (unit, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len()));
+    let (unit, rest) = rest.split_at(unit_end(rest));
     let seconds = match unit {
         "ms" | "millisecond" | "milliseconds" => 0.001,
-        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
-        "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
-        "d" | "day" | "days" => 86_400.0,
+        "" | "s" | "sec" | "secs" | "second" | "seconds" | "秒" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" | "分钟" | "分" => 60.0,
+        "h" | "hr" | "hrs" | "hour" | "hours" | "小时" => 3600.0,
+        "d" | "day" | "days" | "天" => 86_400.0,
         "w" | "week" | "weeks" => 604_800.0,
         _ => return None,
     };
     // A number without a unit ends a wait: what follows it is another matter.
     Some((number * seconds, if unit.is_empty() { "" } else { rest }))
+}
+
+/// Where the unit of a number ends: letters, or one of the Chinese units, which stand without a space before what follows.
+fn unit_end(text: &str) -> usize {
+    const CHINESE: [&str; 5] = ["分钟", "小时", "秒", "分", "天"];
+    let letters = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    match CHINESE.iter().find(|unit| text.starts_with(**unit)) {
+        Some(unit) => unit.len(),
+        None => letters,
+    }
 }

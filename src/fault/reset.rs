@@ -1,7 +1,7 @@
 //! When a limit resets, where that is only said in words and on the clock of who said it.
 
-use jiff::civil::{Date, Time};
-use jiff::tz::TimeZone;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::read;
@@ -12,13 +12,35 @@ const JUST_PASSED: SignedDuration = SignedDuration::from_mins(5);
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
+/// What comes before a moment.
+const MOMENT: [&str; 10] = [
+    "try again at ",
+    "try again on ",
+    "resets at ",
+    "reset at ",
+    "resets on ",
+    "reset on ",
+    "regain access on ",
+    "将在",
+    "将于",
+    "resets ",
+];
+
+/// A date with its time and its zone, of which no clock is needed to know when it is: `reset at 2026-11-22 10:00:00 +0800`.
+pub(super) fn with_zone(words: &str) -> Option<Timestamp> {
+    let after = |lead: &&str| words.find(*lead).map(|at| &words[at + lead.len()..]);
+    MOMENT.iter().filter_map(after).find_map(|rest| match written(rest.trim_start())? {
+        (at, Some(offset)) => Some(offset.to_timestamp(at).ok()?),
+        _ => None,
+    })
+}
+
 /// When a limit resets that a text speaks of, read at `now` in the zone of who wrote it: `try again at 4:12 AM`,
 /// `try again at Nov 21st, 2026 4:12 AM`, `try again in 2 days 3 hours`, `resets 3:45pm (Europe/Berlin)`.
 ///
 /// A time without a date is the next one to come. `None` where nothing is said, or nothing that is surely meant so.
 pub fn reset_said(text: &str, now: &Zoned) -> Option<Timestamp> {
-    const SPAN: [&str; 4] = ["try again in ", "resets in ", "reset in ", "retrying in "];
-    const MOMENT: [&str; 5] = ["try again at ", "resets at ", "reset at ", "resets on ", "resets "];
+    const SPAN: [&str; 5] = ["try again in ", "resets in ", "reset in ", "reset after ", "retrying in "];
     let words = read::normal(read::head(text, super::READ_BYTES));
     let after = |lead: &&str| words.find(*lead).map(|at| &words[at + lead.len()..]);
     let span = SPAN.iter().filter_map(after).find_map(span);
@@ -53,6 +75,12 @@ fn span(text: &str) -> Option<SignedDuration> {
 
 /// `4:12 am`, `nov 21st, 2026 4:12 am`, `3:45pm (europe/berlin)`.
 fn moment(text: &str, now: &Zoned) -> Option<Timestamp> {
+    if let Some((at, offset)) = written(text.trim_start()) {
+        return match offset {
+            Some(offset) => offset.to_timestamp(at).ok(),
+            None => Some(at.to_zoned(now.time_zone().clone()).ok()?.timestamp()),
+        };
+    }
     let (day, rest) = match day(text) {
         Some((month, day, year, rest)) => (Some((month, day, year)), rest),
         None => (None, text),
@@ -74,6 +102,52 @@ fn moment(text: &str, now: &Zoned) -> Option<Timestamp> {
             [today.year(), today.year().saturating_add(1)].map(|year| Date::new(year, month, day).ok()),
         ),
     }
+}
+
+/// `2026-11-22 10:00:00 +0800`, `2026-11-22t10:00z`, `2026-12-01 at 00:00 utc`, `2026-12-01`: the date and time, and the
+/// offset if it is said. A date alone is its first minute.
+fn written(text: &str) -> Option<(DateTime, Option<Offset>)> {
+    let (year, rest) = digits(text);
+    let (month, rest) = digits(rest.strip_prefix(['-', '/'])?);
+    let (day, rest) = digits(rest.strip_prefix(['-', '/'])?);
+    let year = i16::try_from(year?).ok().filter(|year| *year >= 1000)?;
+    let date = Date::new(year, i8::try_from(month?).ok()?, i8::try_from(day?).ok()?).ok()?;
+    let after = rest.trim_start_matches([' ', ',', 't']);
+    let after = after.strip_prefix("at ").unwrap_or(after);
+    let (hour, after_hour) = digits(after);
+    let (Some(hour), Some(after_hour)) = (hour, after_hour.strip_prefix(':')) else {
+        return Some((date.to_datetime(Time::midnight()), None));
+    };
+    let (minute, rest) = digits(after_hour);
+    let (second, rest) = match rest.strip_prefix(':').map(digits) {
+        Some((Some(second), rest)) => (second, rest),
+        _ => (0, rest),
+    };
+    // Parts of a second are no matter here.
+    let rest = rest.strip_prefix('.').map_or(rest, |rest| digits(rest).1);
+    let part = |number: i64| i8::try_from(number).ok();
+    let time = Time::new(part(hour)?, part(minute?)?, part(second)?, 0).ok()?;
+    Some((date.to_datetime(time), offset(rest.trim_start_matches([' ', '(']))))
+}
+
+/// `z`, `utc`, `gmt`, `+0800`, `+08:00`, `-05`, `utc+8`.
+fn offset(text: &str) -> Option<Offset> {
+    let named = ["utc", "gmt", "z"].iter().find_map(|name| text.strip_prefix(*name));
+    let rest = named.unwrap_or(text);
+    let (sign, rest) = match (rest.strip_prefix('+'), rest.strip_prefix('-')) {
+        (Some(rest), _) => (1, rest),
+        (_, Some(rest)) => (-1, rest),
+        _ => return named.map(|_| Offset::UTC),
+    };
+    let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (Some(number), rest) = digits(rest) else { return None };
+    let (hours, minutes) = match length {
+        1 | 2 => (number, rest.strip_prefix(':').and_then(|rest| digits(rest).0).unwrap_or(0)),
+        4 => (number / 100, number % 100),
+        _ => return None,
+    };
+    let seconds = i32::try_from(sign * (hours * 3600 + minutes.min(59) * 60)).ok()?;
+    Offset::from_seconds(seconds).ok()
 }
 
 /// `nov 21st, 2026 `: month, day, the year if it is said, and what follows.

@@ -1,11 +1,41 @@
-use std::time::Duration;
-
 use FaultClass as C;
 use proptest::prelude::*;
 
 use super::*;
 
+mod adapters;
+mod cooldown;
+mod decide;
 mod rows;
+mod taxonomy;
+
+/// Every class.
+const CLASSES: [C; 24] = [
+    C::RateLimited,
+    C::QuotaExhausted,
+    C::Overloaded,
+    C::ServerError,
+    C::Transport,
+    C::FirstEventTimeout,
+    C::Stall,
+    C::ToolStall,
+    C::RoundTimeout,
+    C::Auth,
+    C::Forbidden,
+    C::ConfigMissing,
+    C::ModelNotFound,
+    C::ContextOverflow,
+    C::RequestInvalid,
+    C::ContentPolicy,
+    C::OutputLimit,
+    C::BudgetLimit,
+    C::UserAbort,
+    C::SelfAbort,
+    C::ToolError,
+    C::NoPayload,
+    C::AgentCrash,
+    C::Unknown,
+];
 
 const NONE: Facts<'static> = Facts {
     origin: Origin::OpenAi,
@@ -17,7 +47,9 @@ const NONE: Facts<'static> = Facts {
     text: "",
     retry_after: None,
     reset_at: None,
+    retryable: None,
     emitted_output: false,
+    maybe_accepted: false,
     exit_code: None,
     signal: None,
 };
@@ -41,6 +73,12 @@ fn rows_have_ids_of_their_own() {
         assert!(!test.to_string().is_empty());
     }
     assert!(rules().iter().all(|rule| !rule.tests.is_empty()));
+}
+
+#[test]
+fn the_index_has_room_for_every_phrase_and_name() {
+    let (taken, room) = search::INDEX.room();
+    assert!(taken > 100 && taken <= room, "{taken} of {room}");
 }
 
 #[test]
@@ -96,43 +134,6 @@ proptest! {
     #[test]
     fn numbers_in_words_never_panic(text in "(try again in |status code |\\[|resets in )[0-9.~a-zä]{0,30}") {
         classify(&Facts { text: &text, ..NONE });
-    }
-
-    #[test]
-    fn a_wait_is_never_shorter_than_asked_nor_our_own_longer_than_its_cap(tries in 0_u32..40, seed in any::<u64>(), wait in prop::option::of(0.0..60.0_f64)) {
-        let failure = Failure { retry_after: wait, ..Failure::ours(C::Overloaded, "x") };
-        let policy = Policy { same_model: 50, wait: Duration::from_mins(1) };
-        let Decision::RetrySame { after } = decide(&failure, tries, &policy, seed) else { panic!("gave up") };
-        match wait {
-            Some(wait) => prop_assert!(after >= Duration::from_secs_f64(wait) && after.as_secs_f64() <= wait + 1.001),
-            None => prop_assert!(after <= Duration::from_secs(30)),
-        }
-    }
-}
-
-#[test]
-fn a_retry_is_made_only_where_it_can_help() {
-    let policy = Policy { same_model: 2, wait: Duration::from_mins(1) };
-    let base = Failure::ours(C::RateLimited, "x");
-    let told = |class, again| Failure { should_retry: Some(again), ..Failure::ours(class, "x") };
-    let rows: [(&str, Failure, u32, bool); 14] = [
-        ("told not to", told(C::Overloaded, false), 0, false),
-        ("told to", told(C::RequestInvalid, true), 0, true),
-        ("told to too often", told(C::RequestInvalid, true), 2, false),
-        ("first", base.clone(), 0, true),
-        ("last", base.clone(), 1, true),
-        ("no tries left", base.clone(), 2, false),
-        ("content had come", Failure { emitted_output: true, ..base.clone() }, 0, false),
-        ("short wait", Failure { retry_after: Some(60.0), ..base.clone() }, 0, true),
-        ("long wait", Failure { retry_after: Some(60.5), ..base.clone() }, 0, false),
-        ("endless wait", Failure { retry_after: Some(f64::INFINITY), ..base.clone() }, 0, false),
-        ("backward wait", Failure { retry_after: Some(-1.0), ..base }, 0, false),
-        ("quota", Failure::ours(C::QuotaExhausted, "x"), 0, false),
-        ("silence", Failure::ours(C::FirstEventTimeout, "x"), 0, true),
-        ("silence again", Failure::ours(C::FirstEventTimeout, "x"), 1, false),
-    ];
-    for (id, failure, tries, again) in rows {
-        assert_eq!(decide(&failure, tries, &policy, 7) != Decision::GiveUp, again, "{id}");
     }
 }
 

@@ -233,7 +233,9 @@ impl Endpoint {
                 .resets_at
                 .and_then(|second| Timestamp::from_second(second).ok())
                 .or(said.advice.until),
+            retryable: None,
             emitted_output,
+            maybe_accepted: false,
             exit_code: None,
             signal: None,
         };

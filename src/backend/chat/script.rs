@@ -340,18 +340,12 @@ impl Playing {
         }
         if let Some(fault) = &step.fault {
             return Err(fault::classify(&Facts {
-                origin: Origin::OpenAi,
                 status: fault.status,
                 code: fault.code.as_deref(),
                 kind: fault.kind.as_deref(),
-                label: None,
-                terminal: None,
-                text: &fault.text,
                 retry_after: fault.retry_after,
-                reset_at: None,
                 emitted_output: voice.emitted(),
-                exit_code: None,
-                signal: None,
+                ..Facts::new(Origin::OpenAi, &fault.text)
             }));
         }
         if !step.tool.is_empty() {

@@ -326,6 +326,9 @@ fn table_of_gemini_and_aider() {
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // From another mouth the same names mean nothing of their own.
-    let other = Facts { origin: Origin::OpenAi, ..aider("NotFoundError", "no") };
+    let other = Facts { origin: Origin::OpenAi, ..aider("ServiceUnavailableError", "no") };
     assert_eq!(classify(&other).class, C::Unknown);
+    // This one is a name of the Messages API, written in one word.
+    let other = Facts { origin: Origin::OpenAi, ..aider("NotFoundError", "no") };
+    assert_eq!(classify(&other).class, C::ModelNotFound);
 }
