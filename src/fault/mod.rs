@@ -27,8 +27,8 @@ mod tests;
 pub use cooldown::{Cooldown, cooldown};
 pub use decide::decide;
 pub use policy::{
-    Decision, History, Policy, Reach, Ways, account_is_spent, ends_run, may_another_account, reaches,
-    retryable, unavailable,
+    CLASSES, Decision, History, Policy, Reach, Ways, account_is_spent, ends_run, may_another_account,
+    reaches, retryable, unavailable,
 };
 pub use reset::reset_said;
 pub use table::{Rule, Test, rules};

@@ -107,6 +107,34 @@ pub enum Decision {
     GiveUp,
 }
 
+/// Every class, in the order in which they are defined.
+pub const CLASSES: [FaultClass; 24] = [
+    FaultClass::RateLimited,
+    FaultClass::QuotaExhausted,
+    FaultClass::Overloaded,
+    FaultClass::ServerError,
+    FaultClass::Transport,
+    FaultClass::FirstEventTimeout,
+    FaultClass::Stall,
+    FaultClass::ToolStall,
+    FaultClass::RoundTimeout,
+    FaultClass::Auth,
+    FaultClass::Forbidden,
+    FaultClass::ConfigMissing,
+    FaultClass::ModelNotFound,
+    FaultClass::ContextOverflow,
+    FaultClass::RequestInvalid,
+    FaultClass::ContentPolicy,
+    FaultClass::OutputLimit,
+    FaultClass::BudgetLimit,
+    FaultClass::UserAbort,
+    FaultClass::SelfAbort,
+    FaultClass::ToolError,
+    FaultClass::NoPayload,
+    FaultClass::AgentCrash,
+    FaultClass::Unknown,
+];
+
 /// Whether the class goes away by itself, so that the same request to the same model may work.
 pub fn retryable(class: FaultClass) -> bool {
     matches!(

@@ -9,34 +9,6 @@ mod decide;
 mod rows;
 mod taxonomy;
 
-/// Every class.
-const CLASSES: [C; 24] = [
-    C::RateLimited,
-    C::QuotaExhausted,
-    C::Overloaded,
-    C::ServerError,
-    C::Transport,
-    C::FirstEventTimeout,
-    C::Stall,
-    C::ToolStall,
-    C::RoundTimeout,
-    C::Auth,
-    C::Forbidden,
-    C::ConfigMissing,
-    C::ModelNotFound,
-    C::ContextOverflow,
-    C::RequestInvalid,
-    C::ContentPolicy,
-    C::OutputLimit,
-    C::BudgetLimit,
-    C::UserAbort,
-    C::SelfAbort,
-    C::ToolError,
-    C::NoPayload,
-    C::AgentCrash,
-    C::Unknown,
-];
-
 const NONE: Facts<'static> = Facts {
     origin: Origin::OpenAi,
     status: None,
@@ -73,6 +45,14 @@ fn rows_have_ids_of_their_own() {
         assert!(!test.to_string().is_empty());
     }
     assert!(rules().iter().all(|rule| !rule.tests.is_empty()));
+}
+
+#[test]
+fn no_class_is_left_out() {
+    for (place, class) in CLASSES.into_iter().enumerate() {
+        assert_eq!(class as usize, place, "{class}");
+    }
+    assert_eq!(CLASSES.len(), C::Unknown as usize + 1, "the last one is `unknown`");
 }
 
 #[test]

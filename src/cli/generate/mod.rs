@@ -1,5 +1,6 @@
 //! What is made from the definitions themselves: man pages, completions, schemas, help texts.
 
+mod outlook;
 mod pages;
 
 use std::fmt::Write as _;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use super::outlook;
 use crate::backend::agent::OWN_LOOPS;
 use crate::event::Kind;
 use crate::fault;
@@ -257,16 +258,32 @@ fn faults() -> String {
     );
     page.paragraph(
         "A failure that is retried is tried again on the same model, `retry.same_model` times at most and only while \
-         nothing of an answer had come. A failure that ends the run would be the same in another round.",
+         nothing of an answer had come, or while what was done is kept. A failure that ends the run would be the same \
+         in another round.",
     );
+    page.heading("WHAT FOLLOWS");
+    page.text(
+        "Of each class and how far it reaches: how often the same candidate is asked again, in what another one must \
+         differ, the nearest first, and for how long what failed is left alone. `Until told` is a time that the server \
+         gave; without one, the time that stands there. An estimate doubles with each failure that follows without a \
+         success between, up to 32 times and 30 minutes, and binds nobody who has no other candidate. A conversation \
+         that is too large is told shorter once, and then told to a larger window.",
+    );
+    page.paragraph(
+        "A wait that the server asked for is waited out where it fits into `retry.wait`; our own wait is a random time \
+         below 1 s, then 2 s, 4 s and 8 s. The same failure three times in a row ends the retries, and on three \
+         candidates in a row the turn: then it is not the candidate that fails.",
+    );
+    for (failure, follows) in outlook::table() {
+        page.item(&failure, "", &follows);
+    }
     page.heading("WHAT AGENTS REPEAT BY THEMSELVES");
     for (harness, loops) in OWN_LOOPS {
         page.item(harness, "", loops);
     }
     page.heading("RULES");
     for rule in fault::rules() {
-        let scope = serde_json::to_value(rule.scope).ok();
-        let scope = scope.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let scope = outlook::word(rule.scope);
         let next = if fault::retryable(rule.class) {
             "retried"
         } else if fault::ends_run(rule.class) {

@@ -95,13 +95,7 @@ pub(super) const ROWS: &[Rule] = &[
         "code.model",
         C::ModelNotFound,
         S::Model,
-        &[Word(&[
-            "model_not_found",
-            "model_not_supported",
-            "modelnotfounderror",
-            "providermodelnotfounderror",
-            "modelunavailableerror",
-        ])],
+        &[Word(&["model_not_found", "model_not_supported", "providermodelnotfounderror"])],
     ),
     rule(
         "code.forbidden",

@@ -61,6 +61,7 @@ pub(super) const ROWS: &[Rule] = &[
             "unsupportedparamserror",
         ])],
     ),
+    rule("name.model", C::ModelNotFound, S::Model, &[Word(&["modelnotfounderror", "modelunavailableerror"])]),
     // By its name alone; with words or a status it may be the pace as well.
     rule("name.exhausted", C::QuotaExhausted, S::Account, &[Word(&["resource_exhausted"]), NoStatus]),
     rule(

@@ -28,7 +28,7 @@ const fn Answered(text: &'static str) -> Expected {
 
 const ROWS: &[Row] = &[
     row("400", Fault(C::RequestInvalid, "aider.request"), &[], 0),
-    row("401", Fault(C::Auth, "text.auth"), &[], 0),
+    row("401", Fault(C::Auth, "code.auth"), &[], 0),
     row("404", Fault(C::ModelNotFound, "text.model-alone"), &[], 0),
     row("429-default", Fault(C::RateLimited, "text.rate"), &[], 8),
     row("429-then-ok", Answered("The answer is 4."), &[(597, 7, None)], 0),
