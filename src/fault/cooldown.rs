@@ -77,32 +77,23 @@ pub(super) fn said(failure: &Failure, now: Timestamp) -> Option<Timestamp> {
 /// What cools, which is no wider than what could be asked in its place; `None` where nothing does.
 fn scope(failure: &Failure) -> Option<FaultScope> {
     use FaultScope::{Account, Local, Model, Provider};
-    match (failure.class, failure.scope) {
+    let (class, reach) = (failure.class, failure.scope);
+    if reach == Local {
         // What is missing here is nothing that others would have to know of.
-        (_, Local) => None,
+        return None;
+    }
+    // As far as it is known to reach; of what provost itself establishes only the class is known.
+    let known = |class| Some(if matches!(reach, Model | Account | Provider) { reach } else { class });
+    match class {
         // Another key may be let in where this one is not, so no provider cools for it.
-        (FaultClass::Auth | FaultClass::Forbidden | FaultClass::ConfigMissing, _) => Some(Account),
-        (FaultClass::ModelNotFound, _) => Some(Model),
-        (
-            FaultClass::RateLimited
-            | FaultClass::QuotaExhausted
-            | FaultClass::Overloaded
-            | FaultClass::ServerError
-            | FaultClass::Transport
-            | FaultClass::FirstEventTimeout
-            | FaultClass::Stall,
-            scope @ (Model | Account | Provider),
-        ) => Some(scope),
-        // Established by provost itself, which knows the class and no more.
-        (FaultClass::RateLimited | FaultClass::Overloaded, _) => Some(Model),
-        (FaultClass::QuotaExhausted, _) => Some(Account),
-        (
-            FaultClass::ServerError
-            | FaultClass::Transport
-            | FaultClass::FirstEventTimeout
-            | FaultClass::Stall,
-            _,
-        ) => Some(Provider),
+        FaultClass::Auth | FaultClass::Forbidden | FaultClass::ConfigMissing => Some(Account),
+        FaultClass::ModelNotFound => Some(Model),
+        FaultClass::RateLimited | FaultClass::Overloaded => known(Model),
+        FaultClass::QuotaExhausted => known(Account),
+        FaultClass::ServerError
+        | FaultClass::Transport
+        | FaultClass::FirstEventTimeout
+        | FaultClass::Stall => known(Provider),
         _ => None,
     }
 }

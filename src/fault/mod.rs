@@ -129,18 +129,24 @@ pub fn classify(facts: &Facts<'_>) -> Failure {
         None => read::normal(text),
     };
     let inner = inner.unwrap_or_default();
-    let status = status(facts, &inner, &words);
+    let said = search::INDEX.said(&words);
+    let status = facts.status.or_else(|| {
+        inner.status().or_else(|| said.status.then(|| read::status(&words)).flatten()).filter(|status| {
+            // Any command may print of its own errands; that a page was not found says nothing about a model.
+            facts.origin != Origin::Command || matches!(status, 429 | 500..)
+        })
+    });
     let retry_after = facts
         .retry_after
         .filter(|wait| wait.is_finite() && *wait >= 0.0)
         .or(inner.retry_after)
-        .or_else(|| read::wait(&words));
+        .or_else(|| said.wait.then(|| read::wait(&words)).flatten());
     let reset_at = facts.reset_at.or(inner.reset_at);
     let names = [facts.code, facts.kind, facts.label].into_iter().flatten();
     let seen = table::Seen {
         facts,
         words: &words,
-        said: search::INDEX.said(&words),
+        said: said.phrases,
         named: search::INDEX.named(names.chain(inner.words.iter().map(String::as_str))),
         status,
         retry_after,
@@ -165,16 +171,6 @@ pub fn classify(facts: &Facts<'_>) -> Failure {
         rule: rule.to_owned(),
         cleanup: None,
     }
-}
-
-/// The status that says what happened: the wire's, else that of the JSON in the text, else one in words.
-fn status(facts: &Facts<'_>, inner: &nested::Nested, words: &str) -> Option<u16> {
-    facts.status.or_else(|| {
-        inner.status().or_else(|| read::status(words)).filter(|status| {
-            // Any command may print of its own errands; that a page was not found says nothing about a model.
-            facts.origin != Origin::Command || matches!(status, 429 | 500..)
-        })
-    })
 }
 
 /// A text with the words of the JSON in it in its place. What an error carries beside its words, such as the request that

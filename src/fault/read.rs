@@ -18,6 +18,11 @@ const GAP: usize = 120;
 pub(super) fn says(words: &str, phrase: &str) -> bool {
     let mut parts = phrase.split('…');
     let Some(first) = parts.next() else { return false };
+    // A text that does not have the last part is not looked through for the first, which may be a frequent word.
+    let last = parts.clone().next_back().unwrap_or(first);
+    if memchr::memmem::find(words.as_bytes(), last.as_bytes()).is_none() {
+        return false;
+    }
     words.match_indices(first).any(|(at, _)| {
         let mut rest = &words[at + first.len()..];
         parts.clone().all(|part| match head(rest, GAP + part.len()).find(part) {
@@ -30,49 +35,46 @@ pub(super) fn says(words: &str, phrase: &str) -> bool {
     })
 }
 
+/// What comes before a status that is only said in words; `[503]` counts at the beginning.
+pub(super) const STATUS_LEADS: [&str; 6] =
+    ["status code ", "api error: ", "last status: ", "unexpected status ", "http error ", "http status "];
+
 /// An HTTP status of a failure that is only said in words.
 pub(super) fn status(words: &str) -> Option<u16> {
-    const BEFORE: [&str; 7] = [
-        "status code ",
-        "api error: ",
-        "last status: ",
-        "unexpected status ",
-        "http error ",
-        "http status ",
-        "[",
-    ];
-    BEFORE.iter().find_map(|before| {
-        let at = words.find(before)?;
-        // `[503] queue is full` begins with a status; a bracket further on may hold anything.
-        if *before == "[" && at > 0 {
-            return None;
-        }
-        let rest = &words[at + before.len()..];
-        let digits = rest.get(..3)?;
-        // `[503]` is a status, `[503 rows]` is not; a fourth digit is never one.
-        let after = rest.as_bytes().get(3);
-        let closed =
-            if *before == "[" { after == Some(&b']') } else { !after.is_some_and(u8::is_ascii_digit) };
-        digits.parse().ok().filter(|status| closed && (400..=599).contains(status))
+    let number = |rest: &str| -> Option<u16> {
+        let digits = rest.get(..3).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse().ok().filter(|status| (400..=599).contains(status))
+    };
+    // A fourth digit is never one of a status, and `[503 rows]` has none.
+    let led = |lead: &&str| {
+        let rest = &words[words.find(*lead)? + lead.len()..];
+        number(rest).filter(|_| !rest.as_bytes().get(3).is_some_and(u8::is_ascii_digit))
+    };
+    STATUS_LEADS.iter().find_map(led).or_else(|| {
+        // A bracket further on may hold anything.
+        let rest = words.strip_prefix('[')?;
+        number(rest).filter(|_| rest.as_bytes().get(3) == Some(&b']'))
     })
 }
+
+/// What comes before a wait that is only said in words.
+pub(super) const WAIT_LEADS: [&str; 10] = [
+    "try again in ",
+    "retry in ",
+    "retrying in ",
+    "retry after ",
+    "resets in ",
+    "reset in ",
+    "reset after ",
+    "please wait ",
+    "请在",
+    "请等待",
+];
 
 /// A wait in seconds that is only said in words: `try again in 1.2s`, `reset in 1m30s`, `retrying in ~2 weeks`, `请在 30
 /// 秒后重试`.
 pub(super) fn wait(words: &str) -> Option<f64> {
-    const BEFORE: [&str; 10] = [
-        "try again in ",
-        "retry in ",
-        "retrying in ",
-        "retry after ",
-        "resets in ",
-        "reset in ",
-        "reset after ",
-        "please wait ",
-        "请在",
-        "请等待",
-    ];
-    BEFORE.iter().find_map(|before| {
+    WAIT_LEADS.iter().find_map(|before| {
         // A lead may come before it is one.
         words.match_indices(before).take(LEADS).find_map(|(at, _)| {
             let rest = words[at + before.len()..].trim_start_matches([' ', '~']);

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::read::says;
+use super::read::{STATUS_LEADS, WAIT_LEADS, says};
 use super::table::{Rule, Test};
 
 /// Room for this many phrases and names.
-const ROOM: usize = 16 * 64;
+const ROOM: usize = 8 * 64;
 
 /// A set of phrases and names, by their numbers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +27,17 @@ impl Bits {
     }
 }
 
+/// What a text says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    /// Phrases of the table.
+    pub(super) phrases: Bits,
+    /// Whether it may have a status.
+    pub(super) status: bool,
+    /// Whether it may have a wait.
+    pub(super) wait: bool,
+}
+
 /// The table's phrases and names with numbers.
 #[derive(Debug)]
 pub(super) struct Index {
@@ -34,6 +45,8 @@ pub(super) struct Index {
     automaton: Option<AhoCorasick>,
     /// The phrases that begin with a part, by the part's number in the automaton.
     begins: Vec<Vec<usize>>,
+    /// From which part on those of a wait begin; behind the phrases' parts come those of a status, which are no phrases.
+    waits: usize,
     phrases: Vec<&'static str>,
     /// Numbers of names behind those of phrases.
     names: HashMap<String, usize>,
@@ -79,34 +92,42 @@ impl Index {
             bits
         };
         let wanted = rules.iter().map(|rule| rule.tests.iter().map(wanted).collect()).collect();
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&parts).ok();
-        Self { automaton, begins, phrases, names, wanted }
+        let waits = parts.len() + STATUS_LEADS.len();
+        parts.extend(STATUS_LEADS.iter().chain(&WAIT_LEADS));
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&parts)
+            .ok();
+        Self { automaton, begins, waits, phrases, names, wanted }
     }
 
-    /// Which phrases are said.
-    pub(super) fn said(&self, words: &str) -> Bits {
-        let mut bits = Bits::default();
-        let mut say = |number: usize, begun: bool| {
-            let Some(phrase) = self.phrases.get(number) else { return };
-            if begun && !phrase.contains('…') || says(words, phrase) {
-                bits.add(number);
-            }
-        };
+    /// What is said.
+    pub(super) fn said(&self, words: &str) -> Said {
+        let mut said = Said { status: words.starts_with('['), ..Said::default() };
         let Some(automaton) = &self.automaton else {
-            (0..self.phrases.len()).for_each(|number| say(number, false));
-            return bits;
+            let numbers = (0..self.phrases.len()).filter(|number| says(words, self.phrases[*number]));
+            numbers.for_each(|number| said.phrases.add(number));
+            return Said { status: true, wait: true, ..said };
         };
-        let mut begun = Bits::default();
+        let mut begun = vec![false; self.begins.len()];
         for found in automaton.find_overlapping_iter(words) {
             let part = found.pattern().as_usize();
-            let mut one = Bits::default();
-            one.add(part);
-            if !begun.meets(&one) {
-                begun.add(part);
-                self.begins[part].iter().for_each(|number| say(*number, true));
+            match begun.get_mut(part) {
+                Some(true) => {}
+                Some(new) => {
+                    *new = true;
+                    let numbers = self.begins[part].iter().filter(|number| {
+                        let phrase = self.phrases[**number];
+                        !phrase.contains('…') || says(words, phrase)
+                    });
+                    numbers.for_each(|number| said.phrases.add(*number));
+                }
+                None if part < self.waits => said.status = true,
+                None => said.wait = true,
             }
         }
-        bits
+        said
     }
 
     /// Which names are among these.

@@ -48,10 +48,6 @@ const fn name(name: &'static str, text: &'static str) -> Facts<'static> {
     Facts { label: Some(name), text, ..NONE }
 }
 
-const fn from(origin: Origin, facts: Facts<'static>) -> Facts<'static> {
-    Facts { origin, ..facts }
-}
-
 const RATE: [&str; 2] = ["retry", "model"];
 const BUSY: [&str; 2] = ["retry", "model"];
 const BROKEN: [&str; 2] = ["retry", "provider"];
@@ -288,11 +284,17 @@ const ROWS: &[Row] = &[
     row("A42", text("The provider is forbidden"), C::Forbidden, S::Provider, ELSEWHERE),
     ours(
         "it is known by the agent that asks Copilot, and is retried as any failure of a server is: twice, not once",
-        row("A43", from(Origin::Opencode, with(400, "Bad Request")), C::ServerError, S::Provider, BROKEN),
+        row(
+            "A43",
+            Facts { origin: Origin::Opencode, ..with(400, "Bad Request") },
+            C::ServerError,
+            S::Provider,
+            BROKEN,
+        ),
     ),
     row(
         "A43",
-        from(Origin::Opencode, with(400, "Bad Request: tools.0.name is too long")),
+        Facts { origin: Origin::Opencode, ..with(400, "Bad Request: tools.0.name is too long") },
         C::RequestInvalid,
         S::Request,
         NO,
