@@ -361,3 +361,63 @@ impl Visitor<'_> for KeySeed {
         Ok(role(key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outermost_status_counts_and_digits_in_quotes_are_none() {
+        let rows = [
+            (r#"{"statusCode":429}"#, Some(429)),
+            (r#"{"status_code":429}"#, Some(429)),
+            (r#"{"data":{"error":{"cause":{"status":401}}}}"#, Some(401)),
+            (r#"{"statusCode":"429","cause":{"statusCode":503}}"#, Some(503)),
+            (r#"{"cause":{"statusCode":429},"statusCode":400}"#, Some(400)),
+            (r#"{"code":502,"statusCode":429}"#, Some(429)),
+            // A proxy's failure around a refusal is the refusal.
+            (r#"{"statusCode":500,"error":{"code":402}}"#, Some(402)),
+            (r#"{"statusCode":500,"error":{"code":503}}"#, Some(500)),
+            (r#"{"statusCode":200,"error":{"code":404}}"#, Some(404)),
+            (r#"{"statusCode":true,"status":-1,"code":1302}"#, None),
+            (r#"{"requestBodyValues":{"statusCode":429}}"#, None),
+            (r#"{"message":"{\"message\":\"{\\\"code\\\":529}\"}"}"#, Some(529)),
+            (r#"API Error: 1 {"error":{"code":529}} more"#, Some(529)),
+            // Cut off, it counts as far as it goes.
+            (r#"{"error":{"code":529,"message":"Over"#, Some(529)),
+            // No JSON, and then some.
+            (r#"if x {"a" b} {"code":529}"#, Some(529)),
+        ];
+        for (text, status) in rows {
+            assert_eq!(read(text).unwrap_or_default().status(), status, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stands_around_json_stays_and_what_it_carries_goes() {
+        let said = r#"before {"name":"X: y","type":"t","message":"m {\"code\":\"c\",\"msg\":\"n\"} o","input":{"message":"no"}} after"#;
+        let nested = read(said).unwrap();
+        assert_eq!((&said[..nested.from], &said[nested.to..]), ("before ", " after"));
+        assert_eq!(nested.words, ["X", "t", "c"]);
+        assert_eq!(nested.texts, ["y", "m ", "n", " o"]);
+    }
+
+    #[test]
+    fn depth_and_size_are_bounded() {
+        let deep = format!("{}1{}", r#"{"error":"#.repeat(100_000), "}".repeat(100_000));
+        assert!(read(&deep).is_none());
+        let within = format!(r#"{}{{"code":429}}{}"#, r#"{"error":"#.repeat(5), "}".repeat(5));
+        assert_eq!(read(&within).unwrap().status(), Some(429));
+        let beyond = format!(r#"{}{{"code":429}}{}"#, r#"{"error":"#.repeat(20), "}".repeat(20));
+        assert!(read(&beyond).is_none());
+        let mut quoted = r#"{"code":429}"#.to_owned();
+        for _ in 0..20 {
+            quoted = serde_json::json!({ "message": quoted }).to_string();
+            quoted.truncate(100_000);
+        }
+        assert_eq!(read(&quoted).unwrap_or_default().status(), None);
+        let many = format!(r#"{{"errors":[{}]}}"#, vec![r#"{"code":"x","message":"y"}"#; 1000].join(","));
+        let many = read(&many).unwrap();
+        assert_eq!((many.words.len(), many.texts.len()), (WORDS, WORDS));
+    }
+}
