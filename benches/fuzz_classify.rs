@@ -192,10 +192,9 @@ fn main() {
     let mut hit: BTreeMap<String, u64> = BTreeMap::new();
     let (mut inputs, started) = (0_u64, Instant::now());
     while started.elapsed() < Duration::from_secs(seconds) {
-        let said = text(&mut chance, &texts);
+        let said = if chance.once_in(8) { String::new() } else { text(&mut chance, &texts) };
         let mut word = || chance.once_in(4).then(|| chance.of(&names).as_str());
-        let (code, kind, label, terminal) =
-            (word(), word(), word(), word().filter(|word| word.len() % 5 == 0));
+        let (code, kind, label, terminal) = (word(), word(), word(), word());
         let facts = Facts {
             status: chance.once_in(3).then(|| chance.below(700) as u16),
             code,
@@ -209,7 +208,7 @@ fn main() {
             retryable: chance.once_in(5).then(|| chance.once_in(2)),
             emitted_output: chance.once_in(2),
             maybe_accepted: chance.once_in(2),
-            exit_code: chance.once_in(9).then(|| chance.next() as i32),
+            exit_code: chance.once_in(3).then(|| (chance.next() % 300) as i32 - 2),
             signal: chance.once_in(9).then(|| (chance.next() % 65) as i32),
             ..Facts::new(*chance.of(&ORIGINS), &said)
         };

@@ -47,6 +47,21 @@ fn rows_have_ids_of_their_own() {
     assert!(rules().iter().all(|rule| !rule.tests.is_empty()));
 }
 
+/// A name that an earlier row takes from every mouth would be dead in a later one.
+#[test]
+fn no_row_hides_a_name_of_a_later_one() {
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
+    let mut taken: Vec<String> = Vec::new();
+    for rule in rules() {
+        for name in rule.tests.iter().filter_map(Test::words).flatten() {
+            assert!(!taken.contains(&plain(name)), "{}: {name} is taken by an earlier row", rule.id);
+        }
+        if let (None, [Test::Word(names)]) = (rule.origin, rule.tests) {
+            taken.extend(names.iter().map(|name| plain(name)));
+        }
+    }
+}
+
 #[test]
 fn no_class_is_left_out() {
     for (place, class) in CLASSES.into_iter().enumerate() {
