@@ -367,6 +367,11 @@ impl<P: Clone> Gate<P> {
         waiters.filter_map(|waiter| waiter.expires).chain(head).min()
     }
 
+    /// Who has the reservation, since when, and until when at the latest.
+    pub(crate) fn held(&self) -> Option<(&Source, Instant, Instant)> {
+        self.state.held.as_ref().map(|held| (&held.entry.source, held.reserved_at, held.until))
+    }
+
     /// Whether nothing is sent, held or waiting.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.held.is_none() && self.state.queue.is_empty()

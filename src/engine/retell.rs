@@ -128,7 +128,8 @@ impl Story {
 
     /// The turn that the agent works on: the last one of the user, else the one it was started with.
     pub(crate) fn base(&self) -> Option<&Turn> {
-        last_of_the_user(&self.turns).or(self.launch.turn.as_ref()).filter(|turn| !turn.is_empty())
+        let start = || self.launch.turn.as_ref().filter(|turn| !turn.is_empty());
+        last_of_the_user(&self.turns).or_else(start)
     }
 
     /// The prompt of an attempt that begins like this, when so much was done before it.
@@ -150,9 +151,9 @@ impl Story {
     }
 }
 
-/// The last turn of the user. Whose it is says its field, whatever its words look like.
+/// The last turn of the user that says anything. Whose it is says its field, whatever its words look like.
 pub(crate) fn last_of_the_user(turns: &[Turn]) -> Option<&Turn> {
-    turns.iter().rev().find(|turn| turn.origin == Provenance::User)
+    turns.iter().rev().find(|turn| turn.origin == Provenance::User && !turn.is_empty())
 }
 
 #[cfg(test)]

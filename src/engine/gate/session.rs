@@ -50,9 +50,11 @@ impl Session {
     #[must_use]
     pub(crate) fn then(mut self, seen: Seen) -> Self {
         match seen {
-            Seen::Prompted(Provenance::User) | Seen::EndedByUs => {
+            Seen::Prompted(Provenance::User) => {
                 (self.streaming, self.tools, self.question) = (false, 0, false);
             }
+            // Nothing of it is left to be looked at.
+            Seen::EndedByUs => self = Self { no_status: self.no_status, ..Self::default() },
             Seen::Prompted(Provenance::Supervisor | Provenance::Internal) => {}
             Seen::Began => self.streaming = true,
             Seen::ToolCalled => (self.streaming, self.tools) = (true, self.tools.saturating_add(1)),

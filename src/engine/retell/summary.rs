@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::wrap::without;
+use super::wrap::{NOTE, without};
 
 /// Bytes of the block that follows a turn, at most.
 pub(crate) const MOST: usize = 24 * 1024;
@@ -75,17 +75,17 @@ pub(super) fn block(done: &Done) -> String {
     if done.is_nothing() {
         words.push_str(" Nothing that it did is on record.");
     }
-    let said = tame(&done.last_words);
+    let said = tame(&cut(done.last_words.trim(), WORDS));
     if !said.trim().is_empty() {
-        let _ = write!(words, "\n\nIts last words:\n{}", cut(said.trim(), WORDS));
+        let _ = write!(words, "\n\nIts last words:\n{}", said.trim());
     }
     if !done.tools.is_empty() {
         words.push_str("\n\nTools that it called, the latest last:");
         tools(&mut words, &done.tools);
     }
-    let diff = tame(&done.diff_stat);
+    let diff = tame(&cut(done.diff_stat.trim_matches('\n'), DIFF));
     if !diff.trim().is_empty() {
-        let _ = write!(words, "\n\nFiles that have changed:\n{}", cut(diff.trim_matches('\n'), DIFF));
+        let _ = write!(words, "\n\nFiles that have changed:\n{diff}");
     }
     words.push_str(
         "\n\nGo on from there. Look at the workspace before you change it. What is done is done: do not start over, and \
@@ -124,15 +124,16 @@ fn tools(words: &mut String, tools: &[Deed]) {
     }
 }
 
-/// Words of others, that must not end our block or look like a note of ours.
+/// Words of others, that must not end our block or look like a note of ours. They are few by now: taming a text takes
+/// longer than its length alone would say.
 fn tame(text: &str) -> String {
-    without(&without(text, BLOCK), "provost-note")
+    without(text, &[BLOCK, NOTE])
 }
 
 /// Text on one line.
 fn line(text: &str, most: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    cut(&tame(&words.join(" ")), most)
+    tame(&cut(&words.join(" "), most))
 }
 
 /// Text of at most so many bytes; of a longer one the beginning and, mostly, the end.
