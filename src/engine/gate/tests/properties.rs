@@ -135,11 +135,9 @@ impl Watched {
             .held
             .as_ref()
             .is_none_or(|held| self.live.as_ref().is_none_or(|(live, _)| *live != held.ticket));
-        if free {
-            if let Some((_, source)) = self.live.take() {
-                assert!(whose.means(&source), "taken from {source:?} by {whose:?}");
-                assert!(!source.is_user() || *whose == Whose::Exactly(source), "taken from the user");
-            }
+        if free && let Some((_, source)) = self.live.take() {
+            assert!(whose.means(&source), "taken from {source:?} by {whose:?}");
+            assert!(!source.is_user() || *whose == Whose::Exactly(source), "taken from the user");
         }
     }
 

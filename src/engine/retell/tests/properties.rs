@@ -46,7 +46,9 @@ proptest! {
     #[test]
     fn the_turn_is_told_once(before in proptest::collection::vec(turn(), 0..4), done in done(), head in words()) {
         let mut story = Story::new(Launch::default());
-        before.into_iter().for_each(|turn| story.said(turn));
+        for turn in before {
+            story.said(turn);
+        }
         let task = Turn { origin: Provenance::User, parts: vec![Part::Text(head), Part::Text(TASK.to_owned())] };
         story.said(task.clone());
         story.said(Turn::new(Provenance::Internal, wrap("go on"), &[]));

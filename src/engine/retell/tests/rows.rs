@@ -152,7 +152,9 @@ fn every_row_of_the_retry_prompt() {
     for row in rows() {
         let name = format!("{} ({}; {})", row.id, row.says, row.decided);
         let mut story = Story::new(row.launch.clone());
-        row.turns.into_iter().for_each(|turn| story.said(turn));
+        for turn in row.turns {
+            story.said(turn);
+        }
         let mut of_the_user = std::collections::BTreeSet::new();
         for (opening, told, images) in row.told {
             let telling = story.tell(opening, &done());
@@ -288,7 +290,9 @@ fn every_row_of_the_marks() {
                     assert_eq!(found == Some(&turns[1]), *of_the_user, "{name}");
                     if *of_the_user {
                         let mut story = Story::new(Launch::default());
-                        turns.into_iter().for_each(|turn| story.said(turn));
+                        for turn in turns {
+                            story.said(turn);
+                        }
                         assert_eq!(story.tell(Opening::Fresh, &done()).text, texts.join("\n\n"), "{name}");
                     }
                 }
