@@ -11,12 +11,11 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import loopback
 
 FAULTS = {
     "401": {
@@ -37,55 +36,12 @@ FAULTS = {
         ]}}),
     },
 }
-# A stream that ends without the marker that says that it is whole.
-CUT = {
-    "messages": [
-        ("message_start", {"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None, "usage": {"input_tokens": 10, "output_tokens": 1}}}),
-        ("content_block_start", {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-        ("content_block_delta", {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hel"}}),
-    ],
-    "responses": [
-        ("response.created", {"type": "response.created", "response": {"id": "resp_1", "object": "response", "status": "in_progress", "output": []}}),
-        ("response.output_text.delta", {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "hel"}),
-    ],
-    "completions": [(None, {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "hel"}, "finish_reason": None}]})],
-    "gemini": [(None, {"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": "hel"}]}}]})],
-}
 
 
-def protocol(path):
-    path = path.split("?")[0]
-    if path.endswith("/messages"):
-        return "messages"
-    if path.endswith("/responses"):
-        return "responses"
-    if path.endswith("/chat/completions"):
-        return "completions"
-    if "enerateContent" in path:
-        return "gemini"
-    return None
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def reply(self, status, body):
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def do_GET(self):
-        self.reply(200, {"object": "list", "data": [{"id": "m", "object": "model"}], "models": []})
-
+class Handler(loopback.Handler):
     def do_POST(self):
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        kind = protocol(self.path)
+        self.body()
+        kind = loopback.protocol(self.path)
         if kind is None:
             return self.reply(200, {"input_tokens": 10, "totalTokens": 10})
         _, fault, cell = self.path.split("/")[:3]
@@ -93,24 +49,12 @@ class Handler(BaseHTTPRequestHandler):
             self.server.requests.setdefault(cell, []).append(time.monotonic())
         try:
             if fault == "silent":
-                while not self.server.over.wait(1):
-                    # A client that has gone is noticed by nobody else.
-                    self.connection.setblocking(False)
-                    try:
-                        if not self.connection.recv(1):
-                            break
-                    except BlockingIOError:
-                        pass
-                self.close_connection = True
+                self.silence()
             elif fault == "cut":
-                self.send_response(200)
-                self.send_header("content-type", "text/event-stream")
-                self.send_header("transfer-encoding", "chunked")
-                self.end_headers()
-                for name, event in CUT[kind]:
-                    text = (f"event: {name}\n" if name else "") + f"data: {json.dumps(event)}\n\n"
-                    self.wfile.write(f"{len(text):x}\r\n{text}\r\n".encode())
-                self.wfile.write(b"0\r\n\r\n")
+                self.begin()
+                for name, event in loopback.CUT[kind]:
+                    self.send(loopback.frame(name, event))
+                self.end()
             else:
                 api = {"messages": "anthropic", "gemini": "gemini"}.get(kind, "openai")
                 self.reply(*FAULTS[fault][api])
@@ -126,25 +70,6 @@ AGENTS = {
     "gemini": ("PROVOST_TEST_GEMINI", "gemini", "google/gemini-2.5-flash", "", {"GEMINI_CLI_TRUST_WORKSPACE": "true"}),
     "aider": ("PROVOST_TEST_AIDER", "openai", "openai/m", "/v1", {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "AIDER_ANALYTICS": "false"}),
 }
-
-
-def under(pid):
-    """The processes below one, by their parents."""
-    parents = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                parents[int(entry.name)] = int(fields[1])
-            except OSError:
-                pass
-    found, todo = [], [pid]
-    while todo:
-        parent = todo.pop()
-        children = [child for child, of in parents.items() if of == parent]
-        found += children
-        todo += children
-    return found
 
 
 def cell(server, provost, agent, fault, silent, alone):
@@ -188,12 +113,7 @@ def cell(server, provost, agent, fault, silent, alone):
         except (subprocess.TimeoutExpired, OSError) as error:
             outcome = f"no end: {error}"
     took = time.monotonic() - begin
-    left = under(child.pid)
-    for pid in [child.pid, *left]:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    loopback.kill_all(child.pid)
     shutil.rmtree(place, ignore_errors=True)
     times = server.requests.get(name, [])
     return len(times), took, outcome
@@ -227,10 +147,8 @@ def main():
     parser.add_argument("--silent", type=int, default=90, help="round.first_event, seconds")
     given = parser.parse_args()
     provost = os.path.abspath(given.provost)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.requests, server.lock, server.over = {}, threading.Lock(), threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = loopback.Server(Handler).start()
+    server.requests = {}
     agents = [agent for agent in AGENTS if not given.only or agent in given.only.split(",")]
     print(f"{'agent':10} {'fault':7} {'who':8} {'requests':>8} {'seconds':>8}  outcome", flush=True)
     for agent in agents:
@@ -243,7 +161,7 @@ def main():
                     continue
                 count, took, outcome = row
                 print(f"{agent:10} {fault:7} {who:8} {count:8} {took:8.1f}  {outcome}", flush=True)
-    server.over.set()
+    server.stop()
 
 
 if __name__ == "__main__":
