@@ -251,7 +251,8 @@ def promptfoo(given, place):
     path = f"{pathlib.Path(found).parent}:{os.environ['PATH']}" if found else os.environ["PATH"]
     entry = directory / "node_modules/.bin/promptfoo"
     if not entry.exists() and given.install:
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", directory, f"promptfoo@{VERSIONS['promptfoo']}"], env={**os.environ, "PATH": path}, check=False)
+        # By its place: beside a Node of the Python package there is an npm that does not start.
+        subprocess.run([shutil.which("npm") or "npm", "install", "--no-audit", "--no-fund", "--prefix", directory, f"promptfoo@{VERSIONS['promptfoo']}"], env={**os.environ, "PATH": path}, check=False)
     if not entry.exists():
         return None, f"not under {directory} (see --install)"
     environment = place.environment(

@@ -146,10 +146,6 @@ class Handler(BaseHTTPRequestHandler):
         """Resets the connection, so that the client's next read fails."""
         self.wfile.flush()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Both file objects hold the socket; it is closed with the last of them.
-        self.rfile.close()
-        self.wfile.close()
-        self.connection.close()
         self.close_connection = True
 
 
@@ -169,8 +165,10 @@ class Server(ThreadingHTTPServer):
         return self
 
     def shutdown_request(self, request):
-        # One that was reset is closed already.
-        if request.fileno() >= 0:
+        # One that is to be reset must not be ended politely first.
+        if request.fileno() >= 0 and struct.unpack("ii", request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))[0]:
+            self.close_request(request)
+        else:
             super().shutdown_request(request)
 
     def handle_error(self, request, client_address):
