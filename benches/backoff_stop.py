@@ -194,7 +194,7 @@ def main():
     patient = ["--wait"] if "--wait" in told else []
     print(f"a wait of {given.after:g} s{'' if patient else '; this binary has no --wait'}")
     print(loopback.busy())
-    print(f"  {"":<50}{"runs":>6}{'median ms':>12}{'max ms':>12}")
+    print(f"  {'':<50}{'runs':>6}{'median ms':>12}{'max ms':>12}")
     for shared in (False, True) if given.runs else ():
         for name in SIGNALS:
             provost_row(given, patient, verdict, shared, name)
