@@ -19,7 +19,8 @@ journal must still be readable, and `run --resume` must finish what was killed.
 
 `--beside` runs the same loop over other programs, once as a process for each question, as a shell loop would do it, and
 once as one process with all the questions and its own ways to hold back. They are found under --peers, in a directory
-`promptfoo` (npm) and a virtual environment `inspect-ai`, or put there by --install. Each gets --patience seconds.
+`promptfoo` (npm) and a virtual environment `inspect-ai`, or put there by --install. Each gets --patience seconds. A
+process of theirs takes 100 to 400 MB: see --peer-count.
 Telemetry and updates of theirs are switched off; every address is on the loopback interface.
 """
 
@@ -282,7 +283,7 @@ def promptfoo_fleet(given, place, peer, server, cells, together):
     for number, batch in enumerate(batches):
         config = place.path / f"pf{number}.json"
         promptfoo_config(config, server.url(), batch)
-        # Each process has a configuration directory and so a data base of its own, or they would wait for its lock.
+        # Each process has a configuration directory, and so a data base, of its own: that they share none is in their favour.
         commands.append(["env", f"PROMPTFOO_CONFIG_DIR={place.path / f'state{number}'}", entry, "eval", "-c", config, "--no-cache", "--no-table", "--no-progress-bar", "--no-write", "-o", place.path / f"pf-out{number}.json"])
     wall, codes = loop(place, commands, environment, given.patience)
     done = 0
@@ -359,10 +360,10 @@ def beside(given):
                     print(f"  {name:<34}not measured: {said}", flush=True)
                     break
                 server = serve(given)
-                cells = list(range(given.count))
+                cells = list(range(given.count if together else given.peer_count or given.count))
                 wall, codes, done = fleet(given, place, peer, server, cells, together)
-                row = Row(server.limit, wall, codes, done, given.count, "" if wall < given.patience else f"ended by us after {given.patience:g} s")
-                row.show(f"{name} {said}, " + ("one process" if together else f"{given.count} processes"))
+                row = Row(server.limit, wall, codes, done, len(cells), "" if wall < given.patience else f"ended by us after {given.patience:g} s")
+                row.show(f"{name} {said}, " + ("one process" if together else f"{len(cells)} processes"))
                 server.stop()
 
 
@@ -377,6 +378,7 @@ def main():
     parser.add_argument("--kill", type=int, default=0, help="kill so many in mid-wait, in a second fleet")
     parser.add_argument("--beside", default="", help="also run: promptfoo,inspect-ai")
     parser.add_argument("--peers", default="target/peers", help="where those are installed")
+    parser.add_argument("--peer-count", type=int, default=0, help="as many processes of each, where the memory is too small for --count of them")
     parser.add_argument("--install", action="store_true", help="install those that are missing there")
     parser.add_argument("--node", help="the Node for promptfoo")
     parser.add_argument("--patience", type=float, default=300, help="seconds after which a fleet is ended")
