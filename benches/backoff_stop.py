@@ -11,6 +11,8 @@ from the signal to the end of the process. Two situations, each with TERM and IN
 the server has told it (each run with a state directory of its own); and the wait is for what another run was told
 before (one state directory for all of them, so that none of the later ones should send a request at all).
 
+`floor` is a process that has nothing to do but end, on the same machine at the same time; its row comes first and last.
+
 `--beside agent-runner` measures cli-agent-runner 0.3.14 in the same situation: its agent is a script that says, in the
 words of the claude CLI, that the account's limit is reached for an hour. It is found in a virtual environment
 `agent-runner` under --peers, or put there by --install.
@@ -108,6 +110,17 @@ def provost_row(given, patient, verdict, shared, name):
         verdict(set(codes) == {wanted}, f"{label}: exit code {wanted}", " ".join(sorted(set(map(str, codes)))))
 
 
+def floor_row(given):
+    seconds, codes = [], []
+    for _ in range(given.runs):
+        child = subprocess.Popen(["sleep", "3600"], stdin=subprocess.DEVNULL)
+        time.sleep(0.1)
+        took, code = stop(child, signal.SIGTERM, 60)
+        seconds.append(took)
+        codes.append(code)
+    row("floor: sleep, TERM", seconds, codes)
+
+
 CONFIG = """schema_version = 1
 [agent]
 command = ["{agent}"]
@@ -195,9 +208,12 @@ def main():
     print(f"a wait of {given.after:g} s{'' if patient else '; this binary has no --wait'}")
     print(loopback.busy())
     print(f"  {'':<50}{'runs':>6}{'median ms':>12}{'max ms':>12}")
-    for shared in (False, True) if given.runs else ():
-        for name in SIGNALS:
-            provost_row(given, patient, verdict, shared, name)
+    if given.runs:
+        floor_row(given)
+        for shared in (False, True):
+            for name in SIGNALS:
+                provost_row(given, patient, verdict, shared, name)
+        floor_row(given)
     if given.beside:
         agent_runner(given)
     sys.exit(verdict.code)
