@@ -74,7 +74,7 @@ def provost_row(given, patient, verdict, shared, name):
     server.count, server.after = 0, given.after
     server.start()
     seconds, codes, astray = [], [], []
-    with loopback.Place("stop", given.keep) as place:
+    with loopback.Place("stop", given) as place:
         profile = place.profile("stop", server.url(), given.api)
         for number in range(given.runs):
             run = place.path / f"run-{number}"
@@ -154,7 +154,7 @@ def agent_runner(given):
     for name in SIGNALS:
         seconds, codes, note = [], [], ""
         for _ in range(given.peer_runs):
-            with loopback.Place("stop-peer", given.keep) as place:
+            with loopback.Place("stop-peer", given) as place:
                 work, logs = place.path / "work", place.path / "logs"
                 work.mkdir()
                 # A parser is chosen by the agent's name.
@@ -198,7 +198,7 @@ def main():
     parser.add_argument("--peers", default="target/peers", help="where it is installed")
     parser.add_argument("--install", action="store_true", help="install it if it is missing there")
     parser.add_argument("--peer-runs", type=int, default=3, help="for each signal; each may take half a minute")
-    parser.add_argument("--keep", action="store_true", help="leave the directories of the runs")
+    loopback.options(parser)
     given = parser.parse_args()
     given.provost, given.peers = os.path.abspath(given.provost), os.path.abspath(given.peers)
     verdict = loopback.Verdict()

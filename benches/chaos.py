@@ -158,7 +158,7 @@ def main():
     parser.add_argument("--deadline", type=float, default=2, help="first_event and stall, seconds")
     parser.add_argument("--most", type=float, default=1.6, help="requests for each cell, at most")
     parser.add_argument("--patience", type=float, default=120, help="seconds after which a cell counts as hanging")
-    parser.add_argument("--keep", action="store_true", help="leave the directory of the runs")
+    loopback.options(parser)
     given = parser.parse_args()
     provost, verdict = os.path.abspath(given.provost), loopback.Verdict()
     server = loopback.Server(Handler)
@@ -167,7 +167,7 @@ def main():
     server.start()
     print(f"{given.cells} cells, {given.jobs} at once, {given.share:.0%} of the requests meet a fault, seed {given.seed}")
     print(loopback.busy())
-    with loopback.Place("chaos", given.keep) as place:
+    with loopback.Place("chaos", given) as place:
         apis = given.apis.split(",")
         deadlines = f'[round]\nfirst_event = "{given.deadline:g}s"\nstall = "{given.deadline:g}s"\n'
         profiles = [place.profile(f"chaos-{api}", server.url(), api, deadlines) for api in apis]

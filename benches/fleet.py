@@ -176,7 +176,7 @@ def result(run):
 
 def provost_fleet(given, verdict, kill):
     server = serve(given)
-    with loopback.Place("fleet", given.keep) as place:
+    with loopback.Place("fleet", given) as place:
         environment = place.environment()
         profile = place.profile("fleet", server.url(), given.api)
         runs = [place.path / f"run-{cell}" for cell in range(given.count)]
@@ -354,7 +354,7 @@ def beside(given):
         find, fleet = PEERS[name]
         for together in (False, True):
             # Each row begins with a server that has refused nobody.
-            with loopback.Place(f"fleet-{name}", given.keep) as place:
+            with loopback.Place(f"fleet-{name}", given) as place:
                 peer, said = find(given, place)
                 if peer is None:
                     print(f"  {name:<34}not measured: {said}", flush=True)
@@ -382,7 +382,7 @@ def main():
     parser.add_argument("--install", action="store_true", help="install those that are missing there")
     parser.add_argument("--node", help="the Node for promptfoo")
     parser.add_argument("--patience", type=float, default=300, help="seconds after which a fleet is ended")
-    parser.add_argument("--keep", action="store_true", help="leave the directories of the runs")
+    loopback.options(parser)
     given = parser.parse_args()
     given.provost, given.peers = os.path.abspath(given.provost), os.path.abspath(given.peers)
     verdict = loopback.Verdict()

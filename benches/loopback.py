@@ -188,8 +188,8 @@ class Server(ThreadingHTTPServer):
 class Place:
     """A directory with a home of its own, for clients that must not see the user's; gone with the `with` block."""
 
-    def __init__(self, name, keep=False):
-        self.path, self.keep = pathlib.Path(tempfile.mkdtemp(prefix=f"provost-{name}-")), keep
+    def __init__(self, name, given):
+        self.path, self.keep = pathlib.Path(tempfile.mkdtemp(prefix=f"provost-{name}-", dir=given.dir)).resolve(), given.keep
 
     def __enter__(self):
         (self.path / "home").mkdir()
@@ -250,6 +250,12 @@ def kill_all(pid):
             os.kill(each, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+def options(parser):
+    """The options of every program that works in a `Place`."""
+    parser.add_argument("--dir", help="where to work; on a disk whose cost you want to see, for journals are synced to it")
+    parser.add_argument("--keep", action="store_true", help="leave the directories of the runs")
 
 
 class Verdict:
