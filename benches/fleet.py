@@ -10,9 +10,9 @@ answers 429 with `retry-after` (--after, default 20 s) to the rest, by the rate 
 is taken when there is room, and is counted as a violation all the same. An answer takes --answer seconds.
 
 Counted, at the server: requests received and refused; how many arrived in the seconds of `retry-after` after the first
-refusal (`in ban`: none should, or one probe); how many came from a client that had itself been told to wait longer
-(`early`). `early` needs to know who asks, and is so for the rows of provost alone; `wall` is from the first start to the
-last exit; `done` is how many ended with exit code 0 and the right answer.
+refusal (`in ban`: none should, or one probe); how many asked a question again for which they had been told to wait
+longer (`early`). `wall` is from the first start to the last exit; `done` is how many questions have the right answer, of
+provost's processes with exit code 0.
 
 `--kill N` kills N of the processes with SIGKILL while they wait after the first refusal: the others must finish, every
 journal must still be readable, and `run --resume` must finish what was killed.
@@ -117,9 +117,8 @@ class Row:
 
     def show(self, name):
         refused = sum(not taken for *_, taken in self.limit.arrivals)
-        early = self.limit.early() if name.startswith("provost") else "-"
         exits = " ".join(f"{code}×{count}" for code, count in sorted(collections.Counter(map(str, self.codes)).items()))
-        print(f"  {name:<34}{len(self.limit.arrivals):>9}{refused:>9}{len(self.limit.in_ban()):>8}{early:>7}{self.wall:>9.1f}{self.done:>6}/{self.wanted:<4} {exits}{'; ' + self.note if self.note else ''}", flush=True)
+        print(f"  {name:<34}{len(self.limit.arrivals):>9}{refused:>9}{len(self.limit.in_ban()):>8}{self.limit.early():>7}{self.wall:>9.1f}{self.done:>6}/{self.wanted:<4} {exits}{'; ' + self.note if self.note else ''}", flush=True)
 
 
 def heading():
@@ -186,7 +185,7 @@ def provost_fleet(given, verdict, kill):
         def strike():
             """Kills some that wait: no request of theirs is under way, and there is one more event to come."""
             until = time.monotonic() + given.patience
-            while server.limit.first_refusal() is None and time.monotonic() < until:
+            while server.limit.first_refusal() is None and time.monotonic() < until and not all(result(run) for run in runs):
                 time.sleep(0.05)
             time.sleep(min(2, given.after / 4))
             while len(killed) < kill and time.monotonic() < until:
