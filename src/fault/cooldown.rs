@@ -13,12 +13,13 @@ pub struct Cooldown {
     pub scope: FaultScope,
     /// Until when.
     pub until: Timestamp,
-    /// Whether the server said so; else it is our own estimate, which binds nobody who has no other choice.
+    /// Whether the server said until when; else it is our own estimate, which binds nobody who has no other choice.
     pub firm: bool,
 }
 
-/// A refused key stays refused. Another key is another account, so this ends when the credentials change.
-const REFUSED: Duration = Duration::from_hours(7 * 24);
+/// A refused key. Another key is another account; and a login that was renewed, or a right that was given, is found out
+/// by asking, which costs nothing.
+const REFUSED: Duration = Duration::from_hours(24);
 /// A used-up quota of which nobody says when it resets.
 const QUOTA: Duration = Duration::from_hours(1);
 /// A model that is not there.
@@ -35,27 +36,26 @@ const BACK: SignedDuration = SignedDuration::from_hours(24);
 /// What is left alone after a failure, and until when.
 ///
 /// `strikes` is how many failures in a row there were before this one, with no success between. A time that the server
-/// said is taken as it is; else quota, key and model have lengths of their own, and what goes away by itself has a base
+/// said is taken as it is, and alone is firm: a quota may be filled and a key let in at any moment, and finding that out
+/// costs a refused request. Else quota, key and model have lengths of their own, and what goes away by itself has a base
 /// that doubles with each strike up to 32 times and half an hour. Nothing cools for a failure that is about the request,
 /// for an end that somebody wanted, or for what is missing on this machine: that costs nothing to find out again, and is
 /// repaired here.
 pub fn cooldown(failure: &Failure, strikes: u32, now: Timestamp) -> Option<Cooldown> {
     let scope = scope(failure)?;
-    let firm = |length: Duration| Some(Cooldown { scope, until: after(now, length), firm: true });
-    let ladder = |base: u64, strikes: u32| {
-        let length = Duration::from_secs(base << strikes.min(STEPS)).min(LADDER_CAP);
-        Some(Cooldown { scope, until: after(now, length), firm: false })
-    };
+    let estimate = |length: Duration| Some(Cooldown { scope, until: after(now, length), firm: false });
+    let ladder =
+        |base: u64, strikes: u32| estimate(Duration::from_secs(base << strikes.min(STEPS)).min(LADDER_CAP));
     match failure.class {
-        FaultClass::Auth | FaultClass::Forbidden | FaultClass::ConfigMissing => return firm(REFUSED),
-        FaultClass::ModelNotFound => return firm(NO_MODEL),
+        FaultClass::Auth | FaultClass::Forbidden | FaultClass::ConfigMissing => return estimate(REFUSED),
+        FaultClass::ModelNotFound => return estimate(NO_MODEL),
         _ => {}
     }
     if let Some(until) = said(failure, now) {
         return Some(Cooldown { scope, until, firm: true });
     }
     match failure.class {
-        FaultClass::QuotaExhausted => firm(QUOTA),
+        FaultClass::QuotaExhausted => estimate(QUOTA),
         FaultClass::RateLimited | FaultClass::Overloaded => ladder(60, strikes),
         FaultClass::ServerError | FaultClass::FirstEventTimeout | FaultClass::Stall => ladder(30, strikes),
         // One lost connection says nothing.
@@ -98,6 +98,6 @@ fn scope(failure: &Failure) -> Option<FaultScope> {
     }
 }
 
-fn after(now: Timestamp, length: Duration) -> Timestamp {
+pub(super) fn after(now: Timestamp, length: Duration) -> Timestamp {
     now.checked_add(length).unwrap_or(Timestamp::MAX)
 }

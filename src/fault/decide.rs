@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::cooldown::after;
 use super::policy::{Decision, History, Policy, Reach, reaches, retryable};
 use super::{cooldown, jitter, phrases, read};
 use crate::event::{Failure, FaultClass};
@@ -27,12 +28,13 @@ pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Timest
         FaultClass::ContextOverflow => return too_large(history, policy),
         _ => {}
     }
-    // What may have been done is not done twice.
-    let done = failure.emitted_output || failure.maybe_accepted;
-    if done && !history.ways.repeatable || everywhere(failure, history) {
+    // Who may have taken the request and keeps it may be at work on it still.
+    if failure.maybe_accepted && !history.ways.repeatable || everywhere(failure, history) {
         return Decision::GiveUp;
     }
-    if let Some(after) = again(failure, history, policy, now, seed) {
+    // What was done is not done twice by the same agent; another one is told of it.
+    let done = failure.emitted_output && !history.ways.repeatable;
+    if !done && let Some(after) = again(failure, history, policy, now, seed) {
         return Decision::RetrySame { after };
     }
     if history.fallbacks < policy.max_fallbacks
@@ -41,7 +43,12 @@ pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Timest
         return Decision::FallBack { reach: *reach };
     }
     match (cooldown::cooldown(failure, 0, now), cooldown::said(failure, now)) {
-        (Some(cooling), Some(at)) if cooling.firm && history.ways.patient && history.identical < PATTERN => {
+        // Short waits without an end are no reset, but a server that always says the same.
+        (Some(cooling), Some(at))
+            if cooling.firm
+                && history.ways.patient
+                && (history.identical < PATTERN || at > after(now, policy.wait)) =>
+        {
             Decision::WaitUntil { at }
         }
         _ => Decision::GiveUp,

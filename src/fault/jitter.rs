@@ -8,12 +8,18 @@ const BASE: Duration = Duration::from_secs(1);
 /// The longest wait that we choose ourselves.
 const CAP: Duration = Duration::from_secs(8);
 
-/// A wait before retry number `retries` (from 0): full jitter below a ceiling that doubles from 1 s to 8 s, so that many
-/// callers that failed in one instant do not come back in one.
+/// The part of a ceiling that is always waited. Any more than half of it makes each wait longer than the one before.
+const FLOOR: f64 = 0.6;
+
+/// A wait before retry number `retries` (from 0): a ceiling that doubles from 1 s to 8 s, with jitter over its upper part,
+/// so that many callers that failed in one instant do not come back in one, and each comes back later every time.
 ///
-/// Marc Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
+/// Marc Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015, "equal jitter" with another floor: his
+/// full jitter draws a second wait shorter than the first in a quarter of all cases, which a server cannot tell from no
+/// back-off at all.
 pub(super) fn backoff(retries: u32, seed: u64) -> Duration {
-    BASE.saturating_mul(1_u32 << retries.min(10)).min(CAP).mul_f64(fraction(seed))
+    let ceiling = BASE.saturating_mul(1_u32 << retries.min(10)).min(CAP);
+    ceiling.mul_f64(FLOOR + (1.0 - FLOOR) * fraction(seed))
 }
 
 /// A number from 0 to 1 out of a seed (`SplitMix64`, so that seeds that follow each other are far apart).
@@ -37,7 +43,14 @@ mod tests {
         #[test]
         fn a_wait_is_within_its_ceiling(retries in any::<u32>(), seed in any::<u64>()) {
             let ceiling = [1, 2, 4, 8].get(retries.min(3) as usize).copied().unwrap_or_default();
-            prop_assert!(backoff(retries, seed) <= Duration::from_secs(ceiling));
+            let wait = backoff(retries, seed);
+            prop_assert!(wait <= Duration::from_secs(ceiling));
+            prop_assert!(wait >= Duration::from_secs(ceiling).mul_f64(FLOOR));
+        }
+
+        #[test]
+        fn each_wait_is_longer_than_the_one_before(retries in 0_u32..3, first in any::<u64>(), second in any::<u64>()) {
+            prop_assert!(backoff(retries + 1, second) > backoff(retries, first).mul_f64(1.1));
         }
     }
 
@@ -45,7 +58,8 @@ mod tests {
     fn seeds_that_follow_each_other_spread_over_the_whole_range() {
         let waits: Vec<Duration> = (0..1000).map(|seed| backoff(3, seed)).collect();
         let in_quarter = |n: u64| {
-            let quarter = Duration::from_secs(2 * n)..Duration::from_secs(2 * (n + 1));
+            let at = |quarters: u64| Duration::from_millis(4_800 + 800 * quarters);
+            let quarter = at(n)..at(n + 1);
             waits.iter().filter(|wait| quarter.contains(wait)).count()
         };
         for quarter in 0..4 {

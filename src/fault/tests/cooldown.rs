@@ -22,11 +22,11 @@ fn estimates_climb_a_ladder() {
         (C::FirstEventTimeout, [Some(30), Some(60), Some(960), Some(960)], false),
         (C::Stall, [Some(30), Some(60), Some(960), Some(960)], false),
         (C::Transport, [None, Some(15), Some(240), Some(480)], false),
-        (C::QuotaExhausted, [Some(3600); 4], true),
-        (C::ModelNotFound, [Some(3600); 4], true),
-        (C::Auth, [Some(604_800); 4], true),
-        (C::Forbidden, [Some(604_800); 4], true),
-        (C::ConfigMissing, [Some(604_800); 4], true),
+        (C::QuotaExhausted, [Some(3600); 4], false),
+        (C::ModelNotFound, [Some(3600); 4], false),
+        (C::Auth, [Some(86_400); 4], false),
+        (C::Forbidden, [Some(86_400); 4], false),
+        (C::ConfigMissing, [Some(86_400); 4], false),
     ];
     for class in CLASSES {
         let (lengths, firm) = rows
@@ -69,7 +69,7 @@ fn what_the_server_said_is_taken_as_it_is_and_nonsense_is_not_said() {
     }
     // A key is not better after the wait that came with its refusal.
     let refused = Failure { retry_after: Some(1.0), ..Failure::ours(C::Auth, "x") };
-    assert_eq!(cools(&refused, 0), Some((604_800, true)));
+    assert_eq!(cools(&refused, 0), Some((86_400, false)));
 }
 
 #[test]
@@ -105,7 +105,7 @@ proptest! {
         let failure = Failure { retry_after: wait, reset_at, ..Failure::ours(class, "x") };
         if let Some((seconds, firm)) = cools(&failure, strikes) {
             prop_assert!((-86_400..=366 * 86_400).contains(&seconds), "{}", seconds);
-            prop_assert!(firm || (0..=1800).contains(&seconds), "{}", seconds);
+            prop_assert!(firm || (0..=86_400).contains(&seconds), "{}", seconds);
         }
     }
 }

@@ -134,9 +134,9 @@ fn situations() {
         ("told to after an abort", told(C::UserAbort, true), FIRST, "abort"),
         ("second retry", ours(C::RateLimited), History { retries: 1, ..FIRST }, "retry"),
         ("second silence", ours(C::FirstEventTimeout), History { retries: 1, ..FIRST }, "provider"),
-        ("content had come", came(C::RateLimited), kept(false), "give up"),
+        ("content had come", came(C::RateLimited), kept(false), "model"),
         ("content had come and is kept", came(C::RateLimited), kept(true), "retry"),
-        ("content of an empty account", came(C::QuotaExhausted), kept(false), "give up"),
+        ("content of an empty account", came(C::QuotaExhausted), kept(false), "account"),
         ("may have been taken", taken(C::Transport), kept(false), "give up"),
         ("may have been taken and is kept", taken(C::Transport), kept(true), "retry"),
         ("short wait", asked(C::RateLimited, 60.0), FIRST, "retry"),
@@ -295,7 +295,7 @@ proptest! {
                     C::ToolError, C::ToolStall, C::SelfAbort, C::RoundTimeout];
                 prop_assert!(!never.contains(&failure.class));
                 prop_assert_eq!(failure.class == C::ContextOverflow, reach == Reach::Window);
-                prop_assert!(reach == Reach::Window || !done);
+                prop_assert!(reach == Reach::Window || past.ways.repeatable || !failure.maybe_accepted);
             }
             Decision::RetrySame { after } => {
                 prop_assert!(past.retries < POLICY.same_model && past.identical < 3 && !done);
@@ -305,7 +305,7 @@ proptest! {
             }
             Decision::Compact => prop_assert!(failure.class == C::ContextOverflow && !past.compacted && past.ways.compact),
             Decision::WaitUntil { at } => {
-                prop_assert!(past.ways.patient && !done);
+                prop_assert!(past.ways.patient && (past.ways.repeatable || !failure.maybe_accepted));
                 prop_assert!(at.duration_since(now()).abs() <= jiff::SignedDuration::from_hours(366 * 24));
             }
             Decision::Abort => prop_assert!(matches!(failure.class, C::UserAbort | C::BudgetLimit)),
