@@ -18,6 +18,8 @@ use crate::profile::{Check, JsonCheck};
 const EVIDENCE: usize = 4 * 1024;
 /// How much of an output is kept, bytes.
 const KEPT: usize = 4 * 1024 * 1024;
+/// How long it may take to see what has changed.
+const SURVEY: Duration = Duration::from_secs(10);
 
 /// A decision of the oracle.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,6 +73,21 @@ pub fn oracle(
         Rule::Json(check.json.clone()?)
     };
     Some(Arc::new(Matcher { rule: Arc::new(rule) }))
+}
+
+/// What has changed in the workspace, for an agent that takes over from another one: the evidence of its finding is what
+/// `git` says, and nothing where there is no repository.
+pub fn survey(
+    guard: Guard,
+    environment: Vec<(OsString, OsString)>,
+    workspace: &Path,
+    secrets: Arc<Secrets>,
+) -> Arc<dyn Oracle> {
+    let script = "git diff --stat HEAD 2>/dev/null; git ls-files --others --exclude-standard 2>/dev/null | \
+        head -n 40 | sed 's/^/ new: /'";
+    let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
+    let (timeout, workspace) = (SURVEY, workspace.to_owned());
+    Arc::new(Command { argv, timeout, guard, environment, workspace, secrets })
 }
 
 struct Command {

@@ -3,8 +3,8 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::event::{
-    AgentExited, AlertRaised, AttemptAccepted, AttemptRetrying, PromptPart, ToolCalled, ToolId, TurnNumber,
-    Usage, UsageReported, UsageSource,
+    AgentExited, AlertRaised, AttemptAccepted, AttemptRetrying, Failure, FaultClass, PromptPart, ToolCalled,
+    ToolId, TurnNumber, Usage, UsageReported, UsageSource,
 };
 
 /// What an attempt reports. The engine turns each into events; most into one of the same name.
@@ -70,6 +70,8 @@ pub enum Report {
     Exited(AgentExited),
     /// Something a person should know.
     Alert(AlertRaised),
+    /// A request is about to be sent; [`Link::leave`] asks whether it may.
+    Leave,
 }
 
 /// How an attempt is to be ended. A later, larger one overtakes an earlier one.
@@ -139,6 +141,17 @@ impl Link {
         let (recorded, done) = oneshot::channel();
         self.reports.send(Message { report, recorded: Some(recorded) }).await.map_err(|_| Gone)?;
         done.await.map_err(|_| Gone)
+    }
+
+    /// Asks whether a request may be sent now, and goes on once it may: others may have been told to keep away from the
+    /// same account. An agent CLI asks before it is started, our own loop before each request.
+    ///
+    /// # Errors
+    ///
+    /// The attempt ends here; the engine knows why.
+    pub async fn leave(&self) -> Result<(), Failure> {
+        let ended = |gone: Gone| Failure::ours(FaultClass::SelfAbort, gone.to_string());
+        self.record(Report::Leave).await.map_err(ended)
     }
 
     /// Waits for the order to stop, or for a harder one than `than`.

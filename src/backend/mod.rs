@@ -17,14 +17,16 @@ pub mod chat;
 mod check;
 mod link;
 pub mod opencode;
+mod party;
 mod price;
 pub mod ready;
 pub mod registry;
 mod request;
 mod shell;
 
-pub use check::{Checking, Finding, Oracle, oracle};
+pub use check::{Checking, Finding, Oracle, oracle, survey};
 pub use link::{Gone, Link, Message, Report, Stop};
+pub use party::party;
 pub use request::{Answer, Image, Replayed, Request, SessionPlan};
 
 /// The future of one attempt.

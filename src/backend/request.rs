@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::chat;
 use crate::event::{AttemptNumber, NodeId, RoundNumber, SessionId, Sha256, ToolId};
 
 /// Whether an attempt starts a conversation or goes on with one.
@@ -54,6 +55,27 @@ pub enum Replayed {
     },
     /// A tool that was called and whose answer is not on record: it may or may not have run.
     InDoubt(ToolId),
+}
+
+impl Replayed {
+    /// Without what only the model that made it understands, such as signed thoughts.
+    #[must_use]
+    pub fn impersonal(self) -> Self {
+        match self {
+            Self::Turn(bytes) => Self::Turn(chat::impersonal(bytes)),
+            step => step,
+        }
+    }
+
+    /// Puts a tool's answer in the place of its call.
+    pub fn returned(steps: &mut Vec<Self>, id: ToolId, ok: bool, result: Vec<u8>) {
+        let call = steps.iter().rposition(|step| matches!(step, Self::InDoubt(call) if *call == id));
+        let step = Self::Tool { id, ok, result };
+        match call {
+            Some(at) => steps[at] = step,
+            None => steps.push(step),
+        }
+    }
 }
 
 /// An image that goes along with what the user says.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::ProgressDrawTarget;
 
+use crate::backend::account::{Accounts, Owner};
 use crate::backend::registry::{self, Place, Secrets, Unavailable};
 use crate::backend::{self, Guard, Image, Oracle, Replayed};
-use crate::engine::{self, Clock, Parts, Plan, Shutdown, Taken, strip_front_matter};
+use crate::engine::{self, Candidate, Clock, Parts, Plan, Shutdown, Taken, strip_front_matter};
 use crate::event::{AlertRaised, Kind, RunEnded, RunOutcome, Sha256, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile, Source};
@@ -52,8 +53,11 @@ pub(crate) struct RunArgs {
     /// Assemble and keep every prompt, and call nothing
     #[arg(long)]
     dry_run: bool,
+    /// When all who can be asked must be left alone until a known time, wait for it
+    #[arg(long)]
+    wait: bool,
     /// See whether all is there: program, version, keys, and the model's answer to one tiny request; then end
-    #[arg(long, conflicts_with_all = ["task", "task_file", "out", "labels", "seed", "dry_run", "resume"])]
+    #[arg(long, conflicts_with_all = ["task", "task_file", "out", "labels", "seed", "dry_run", "resume", "wait"])]
     check: bool,
     /// Go on with a killed or interrupted run
     #[arg(long, value_name = "RUN", conflicts_with_all = ["task", "task_file", "sets", "out", "labels", "dry_run"])]
@@ -312,9 +316,9 @@ fn resume(dir: RunDir) -> Result<Prepared, CliError> {
     })
 }
 
-/// The recorded steps of the attempt that was open when provost was killed.
+/// The recorded steps of the conversation that was open when provost was killed.
 fn replay(dir: &RunDir, tally: &Tally) -> Result<Vec<Replayed>, CliError> {
-    let Some(open) = tally.open.as_ref().filter(|open| open.attempt_open) else { return Ok(Vec::new()) };
+    let Some(open) = &tally.open else { return Ok(Vec::new()) };
     let read = |sha256: &Sha256| {
         let path = dir.stored(Stored::Blob, sha256);
         std::fs::read(&path)
@@ -322,7 +326,7 @@ fn replay(dir: &RunDir, tally: &Tally) -> Result<Vec<Replayed>, CliError> {
     };
     let mut steps = Vec::new();
     for event in journal::round_events(dir, open.round).map_err(environment)? {
-        if event.seq <= open.attempt_seq {
+        if event.seq <= open.turn.steps_from {
             continue;
         }
         match event.kind {
@@ -333,13 +337,8 @@ fn replay(dir: &RunDir, tally: &Tally) -> Result<Vec<Replayed>, CliError> {
             }
             Kind::ToolCalled(called) => steps.push(Replayed::InDoubt(called.id)),
             Kind::ToolReturned(returned) => {
-                let in_doubt = |step: &Replayed| matches!(step, Replayed::InDoubt(id) if *id == returned.id);
                 let result = returned.result_sha256.as_ref().map(read).transpose()?.unwrap_or_default();
-                let step = Replayed::Tool { id: returned.id.clone(), ok: returned.ok, result };
-                match steps.iter().rposition(in_doubt) {
-                    Some(index) => steps[index] = step,
-                    None => steps.push(step),
-                }
+                Replayed::returned(&mut steps, returned.id, returned.ok, result);
             }
             _ => {}
         }
@@ -414,22 +413,18 @@ async fn drive(
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;
     let (system, files) = read_files(&profile)?;
     let secrets = Arc::new(registry::secrets(&profile, &context.environment));
-    let place = Place {
-        profile: &profile,
-        environment: &context.environment,
-        guard: guard.clone(),
-        secrets: Arc::clone(&secrets),
-        workspace: &manifest.workspace,
-    };
-    let harness = if args.dry_run {
-        registry::dry()
-    } else {
-        registry::harness(&place).map_err(|error| unavailable(&error))?
-    };
+    let accounts = accounts(context, &manifest);
+    let candidates = candidates(context, args, &profile, &manifest, &guard, &secrets, &accounts)?;
     let oracle: Option<Arc<dyn Oracle>> = profile.check.as_ref().and_then(|check| {
         let environment = registry::check_environment(&context.environment, &secrets);
         backend::oracle(check, guard.clone(), environment, &manifest.workspace, Arc::clone(&secrets))
     });
+    let survey = backend::survey(
+        guard.clone(),
+        registry::check_environment(&context.environment, &secrets),
+        &manifest.workspace,
+        Arc::clone(&secrets),
+    );
     let reports = reports(context, common, args, dir.path());
     let recorder = Recorder::new(writer, reports, Arc::clone(&secrets), dir.clone());
     let sink = Arc::clone(&recorder);
@@ -446,12 +441,15 @@ async fn drive(
         workspace: manifest.workspace.clone(),
         directory: dir.path().to_owned(),
         dry_run: args.dry_run,
+        patient: args.wait,
         pid: std::process::id(),
         alerts,
     };
     let veil = Arc::clone(&secrets);
     let parts = Parts {
-        harness,
+        candidates,
+        accounts,
+        survey: Some(survey),
         oracle,
         sink: Box::new(move |record| lock(&sink).take(&record)),
         veiling: Box::new(move |bytes| veil.redact(bytes)),
@@ -472,6 +470,42 @@ async fn drive(
     finish.map_err(environment)?;
     answer(args, &ended)?;
     Ok(ended.exit_code)
+}
+
+/// What is known of accounts, shared by all runs of the user where there is a place for it.
+fn accounts(context: &Context, manifest: &Manifest) -> Accounts {
+    let owner = Owner { pid: std::process::id(), run: manifest.run.to_string() };
+    let shared = context.state().map(|state| Accounts::shared(state.join("accounts"), &owner));
+    shared.and_then(Result::ok).unwrap_or_else(|| Accounts::private(&owner))
+}
+
+/// The chain, each with what drives it.
+fn candidates(
+    context: &Context,
+    args: &RunArgs,
+    profile: &Profile,
+    manifest: &Manifest,
+    guard: &Guard,
+    secrets: &Arc<Secrets>,
+    accounts: &Accounts,
+) -> Result<Vec<Candidate>, CliError> {
+    let candidate = |profile: Profile| {
+        let place = Place {
+            profile: &profile,
+            environment: &context.environment,
+            guard: guard.clone(),
+            secrets: Arc::clone(secrets),
+            workspace: &manifest.workspace,
+        };
+        let harness = if args.dry_run {
+            registry::dry()
+        } else {
+            registry::harness(&place).map_err(|error| unavailable(&error))?
+        };
+        let party = backend::party(&place, accounts);
+        Ok(Candidate { name: profile.describes(), harness, party, profile: Arc::new(profile) })
+    };
+    profile.candidates().into_iter().map(candidate).collect()
 }
 
 pub(super) fn own_program() -> Result<PathBuf, CliError> {

@@ -1,27 +1,49 @@
-//! One attempt: the select loop over the harness, the deadlines and the requests to end.
+//! One attempt: the select loop over the harness, the deadlines, the requests to end, and the leave to ask.
 
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::backend::{Answer, Link, Message, Report, Request, SessionPlan, Stop};
+use crate::backend::{Answer, Link, Message, Replayed, Report, Request, SessionPlan, Stop};
 use crate::event::{
-    AgentSpawned, AttemptNumber, Deadline, Failure, FaultClass, Live, PromptSent, Provenance, RoundNumber,
-    Stored, ToolReturned, TurnEnded,
+    AgentSpawned, AttemptNumber, Deadline, Failure, FallbackSwitched, FaultClass, Live, Opening, PromptPart,
+    PromptSent, Provenance, RoundNumber, Stored, ToolReturned, TurnEnded,
 };
 use crate::fault;
 
 use super::clock::Clock;
 use super::deadline::Deadlines;
+use super::gate::Seen;
+use super::leave::Asking;
 use super::run::{EngineError, Run};
 use super::signal::Asked;
 
+/// One attempt, as it was decided on.
+#[derive(Clone, Debug)]
+pub(super) struct Try {
+    pub(super) round: RoundNumber,
+    pub(super) attempt: AttemptNumber,
+    /// Its place in the chain.
+    pub(super) candidate: usize,
+    pub(super) opening: Opening,
+}
+
+/// What is said in an attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) session: SessionPlan,
+    /// The prompt.
+    pub(super) user: String,
+    /// On whose behalf it is sent.
+    pub(super) origin: Provenance,
+}
+
 /// How an attempt came out.
-pub(crate) struct Attempted {
+pub(super) struct Attempted {
     /// The answer, or the primary failure.
-    pub(crate) result: Result<Answer, Failure>,
+    pub(super) result: Result<Answer, Failure>,
     /// What the agent had said when it failed.
-    pub(crate) partial: String,
+    pub(super) partial: String,
 }
 
 /// What can happen next. Named first and acted on after, so that nothing is decided inside the select.
@@ -30,23 +52,36 @@ enum Incoming {
     Ended(Result<Answer, Failure>),
     Asked(Asked),
     Due(Deadline),
+    Leave,
 }
 
 /// What the loop keeps while an attempt runs.
-struct Watch {
-    deadlines: Deadlines,
+pub(super) struct Watch {
+    pub(super) candidate: usize,
+    pub(super) deadlines: Deadlines,
+    /// Waits for leave to ask.
+    pub(super) asking: Option<Asking>,
+    /// Whether the request that is out has been taken by the other side.
+    pub(super) taken: bool,
     /// Why we end it, if we do; the first reason stays.
     ending: Option<Failure>,
     stop: watch::Sender<Option<Stop>>,
     words: String,
     transcript: String,
+    origin: Provenance,
+    /// Why this candidate is asked and not the one that took the last request.
+    why: String,
+    /// What the agent's own retry loop met last.
+    met: Option<Failure>,
 }
 
 impl Watch {
-    fn end(&mut self, failure: Option<Failure>, how: Stop) {
+    pub(super) fn end(&mut self, failure: Option<Failure>, how: Stop) {
         if self.ending.is_none() {
             self.ending = failure;
         }
+        // Who still waits for leave will not get it.
+        self.asking = None;
         self.stop.send_if_modified(|stop| {
             let harder = Some(how) > *stop;
             if harder {
@@ -63,38 +98,49 @@ impl Watch {
 
 impl Run {
     /// Runs the harness once.
-    pub(crate) async fn attempt(
+    pub(super) async fn attempt(
         &mut self,
-        round: RoundNumber,
-        attempt: AttemptNumber,
-        session: SessionPlan,
-        user: String,
+        this: &Try,
+        said: Said,
         round_started: Instant,
     ) -> Result<Attempted, EngineError> {
         let clock = self.emitter.clock();
         let (link, mut ear, stop) = Link::new();
-        let transcript = format!("rounds/root-{round}.log");
+        let transcript = format!("rounds/root-{}.log", this.round);
         let request = Request {
             node: crate::event::NodeId::root(),
-            round,
-            attempt,
+            round: this.round,
+            attempt: this.attempt,
             system: self.plan.system.clone(),
-            user,
-            images: self.plan.images.clone(),
-            session,
+            user: said.user,
+            images: if said.origin == Provenance::Internal { Vec::new() } else { self.plan.images.clone() },
+            session: said.session,
             workspace: self.plan.workspace.clone(),
             transcript: self.plan.directory.join(&transcript),
             directory: self.plan.directory.clone(),
-            replay: std::mem::take(&mut self.replay),
+            replay: self.replayed(this),
         };
+        let retry = &self.plan.profile.retry;
         let mut watch = Watch {
-            deadlines: Deadlines::new(&self.plan.profile.round, round_started, clock.now(), self.wall),
+            candidate: this.candidate,
+            deadlines: Deadlines::new(
+                &self.plan.profile.round,
+                round_started,
+                clock.now(),
+                self.wall,
+                retry.wait.0,
+            ),
+            asking: None,
+            taken: false,
             ending: None,
             stop,
             words: String::new(),
             transcript,
+            origin: said.origin,
+            why: self.why_another(),
+            met: None,
         };
-        let mut work = self.harness.attempt(request, link);
+        let mut work = self.candidates[this.candidate].harness.attempt(request, link);
         let mut shutdown = self.shutdown.clone();
         let mut asked = 0;
         let mut broken = None;
@@ -103,30 +149,30 @@ impl Run {
             if broken.is_none() {
                 broken = self.emitter.live(&Live::NextDeadline(Some((deadline, at)))).err();
             }
+            let leave = watch.asking.as_ref().map(Asking::again);
             let incoming = tokio::select! {
                 biased;
                 Some(message) = ear.recv() => Incoming::Report(message),
                 result = &mut work => Incoming::Ended(result),
                 asked = shutdown.asked_more_than(asked) => Incoming::Asked(asked),
+                () = super::clock::until(leave), if leave.is_some() => Incoming::Leave,
                 () = tokio::time::sleep_until(at.into()), if !watch.stopping() => Incoming::Due(deadline),
             };
             let acted = match incoming {
                 Incoming::Report(message) => self.heard(&mut watch, message, clock),
                 Incoming::Ended(result) => {
-                    while let Ok(message) = ear.try_recv() {
-                        if let Err(error) = self.heard(&mut watch, message, clock) {
-                            broken.get_or_insert(error);
-                        }
-                    }
+                    self.hear_out(&mut watch, &mut ear, clock, &mut broken);
                     break result;
                 }
                 Incoming::Asked(how) => {
                     asked = how.times;
                     let failure =
                         Failure::ours(FaultClass::UserAbort, format!("interrupted by signal {}", how.signal));
+                    let held = self.take_back_leave(&mut watch);
                     watch.end(Some(failure), if how.times > 1 { Stop::Now } else { Stop::Gracefully });
-                    self.emitter.live(&Live::Ending("interrupted".to_owned()))
+                    held.and_then(|()| self.emitter.live(&Live::Ending("interrupted".to_owned())))
                 }
+                Incoming::Leave => self.seek_leave(&mut watch),
                 Incoming::Due(deadline) => self.due(&mut watch, deadline),
             };
             if let Err(error) = acted {
@@ -143,12 +189,30 @@ impl Run {
             (Ok(answer), _) => Ok(answer),
             (Err(failure), Some(ours)) => Err(Failure {
                 emitted_output: ours.emitted_output || failure.emitted_output,
+                maybe_accepted: ours.maybe_accepted || failure.maybe_accepted,
                 cleanup: failure.cleanup,
                 ..ours
             }),
             (Err(failure), None) => Err(self.with_reset(failure)),
         };
+        self.tell_account(this.candidate, &result);
+        self.leave_the_gate(this.candidate, result.as_ref().err());
         Ok(Attempted { result, partial: watch.words })
+    }
+
+    /// Hears what was said before the attempt ended.
+    fn hear_out(
+        &mut self,
+        watch: &mut Watch,
+        ear: &mut mpsc::Receiver<Message>,
+        clock: Clock,
+        broken: &mut Option<std::io::Error>,
+    ) {
+        while let Ok(message) = ear.try_recv() {
+            if let Err(error) = self.heard(watch, message, clock) {
+                broken.get_or_insert(error);
+            }
+        }
     }
 
     /// Fills in when a used-up quota resets, where that is only said in words: on the agent's clock, and as of now.
@@ -167,6 +231,10 @@ impl Run {
             watch.end(None, Stop::WhenIdle);
             return self.emitter.live(&Live::Ending("the agent lingers after its result".to_owned()));
         }
+        self.take_back_leave(watch)?;
+        if deadline == Deadline::OwnRetries {
+            return self.lose_patience(watch);
+        }
         let failure = Deadlines::class(deadline).map(|class| {
             let setting = match deadline {
                 Deadline::Timeout => self.plan.profile.round.timeout.0,
@@ -174,6 +242,7 @@ impl Run {
                 Deadline::Stall => self.plan.profile.round.stall.0,
                 Deadline::Tool => self.plan.profile.round.tool.0,
                 Deadline::GraceAfterResult => self.plan.profile.round.grace_after_result.0,
+                Deadline::OwnRetries => self.plan.profile.retry.wait.0,
                 Deadline::Wall => self.plan.profile.budget.wall.map_or_else(Default::default, |wall| wall.0),
             };
             let mut failure = Failure::ours(class, format!("`{}` of {setting:?} has passed", deadline.key()));
@@ -188,17 +257,15 @@ impl Run {
     fn heard(&mut self, watch: &mut Watch, message: Message, clock: Clock) -> std::io::Result<()> {
         let now = clock.now();
         match message.report {
+            Report::Leave => return self.ask_leave(watch, message.recorded),
             Report::Prompt { target, part, text } => {
+                let origin = match part {
+                    PromptPart::User => watch.origin,
+                    _ => Provenance::User,
+                };
                 let bytes = text.len() as u64;
                 let (sha256, redacted) = self.emitter.store_counted(Stored::Prompt, text.as_bytes())?;
-                self.emitter.emit(PromptSent {
-                    sha256,
-                    bytes,
-                    target,
-                    part,
-                    origin: Provenance::User,
-                    redacted,
-                })?;
+                self.emitter.emit(PromptSent { sha256, bytes, target, part, origin, redacted })?;
             }
             Report::Spawned { pid, program } => {
                 let transcript = watch.transcript.clone();
@@ -207,16 +274,21 @@ impl Run {
             Report::Accepted(accepted) => {
                 watch.deadlines.alive(now);
                 self.emitter.emit(accepted)?;
+                self.switched(watch)?;
             }
-            Report::Begun => watch.deadlines.begun(now),
+            Report::Begun => self.begun(watch, now)?,
             Report::Text(text) => {
-                watch.deadlines.begun(now);
+                self.begun(watch, now)?;
                 self.emitter.live(&Live::Text(text))?;
             }
             Report::Turn { turn, message, text, tool_calls, usage } => {
-                watch.deadlines.begun(now);
+                self.begun(watch, now)?;
                 let message_sha256 = match message {
-                    Some(bytes) => Some(self.emitter.store(Stored::Blob, &bytes)?),
+                    Some(bytes) => {
+                        let sha256 = self.emitter.store(Stored::Blob, &bytes)?;
+                        self.steps.push(Replayed::Turn(bytes));
+                        Some(sha256)
+                    }
                     None => None,
                 };
                 let (usage, source) = usage.unzip();
@@ -224,19 +296,27 @@ impl Run {
                 if !text.trim().is_empty() {
                     watch.words = text;
                 }
+                self.turnstile.sees(Seen::Finished { calls: tool_calls });
                 self.emitter.emit(TurnEnded { turn, message_sha256, preview, tool_calls, usage, source })?;
                 self.within_budget(watch);
             }
             Report::ToolCalled(called) => {
-                watch.deadlines.begun(now);
+                self.begun(watch, now)?;
                 watch.deadlines.tool_called(called.id.clone(), now);
+                self.turnstile.sees(Seen::ToolCalled);
+                self.steps.push(Replayed::InDoubt(called.id.clone()));
                 self.emitter.emit(called)?;
             }
             Report::ToolReturned { id, ok, bytes, result } => {
                 watch.deadlines.begun(now);
                 watch.deadlines.tool_returned(&id);
+                self.turnstile.sees(Seen::ToolReturned);
                 let result_sha256 = match result {
-                    Some(result) => Some(self.emitter.store(Stored::Blob, &result)?),
+                    Some(result) => {
+                        let sha256 = self.emitter.store(Stored::Blob, &result)?;
+                        Replayed::returned(&mut self.steps, id.clone(), ok, result);
+                        Some(sha256)
+                    }
                     None => None,
                 };
                 self.emitter.emit(ToolReturned { id, ok, bytes, result_sha256 })?;
@@ -247,8 +327,12 @@ impl Run {
             }
             Report::Retrying(retrying) => {
                 // It was answered, if only with a refusal.
-                watch.deadlines.begun(now);
+                watch.deadlines.retrying(now);
+                watch.met = Some(self.met(watch.candidate, &retrying));
                 self.emitter.emit(retrying)?;
+                if self.waited() > self.plan.profile.retry.wait.0 {
+                    self.lose_patience(watch)?;
+                }
             }
             Report::Transcript(bytes) => {
                 watch.deadlines.alive(now);
@@ -264,6 +348,43 @@ impl Run {
             let _ = recorded.send(());
         }
         Ok(())
+    }
+
+    /// The other side has begun to answer.
+    fn begun(&mut self, watch: &mut Watch, now: Instant) -> std::io::Result<()> {
+        watch.deadlines.begun(now);
+        self.turnstile.sees(Seen::Began);
+        if !std::mem::replace(&mut watch.taken, true)
+            && let Some(party) = &self.candidates[watch.candidate].party
+        {
+            self.accounts.taken(party, self.emitter.clock().stamp());
+        }
+        self.switched(watch)
+    }
+
+    /// Says that another candidate goes on, once that one has taken the request, and not before.
+    fn switched(&mut self, watch: &Watch) -> std::io::Result<()> {
+        self.turnstile.accepted(self.emitter.clock().now());
+        let candidate = watch.candidate as u64;
+        let before = self.emitter.tally().candidate;
+        if candidate == before {
+            return Ok(());
+        }
+        let name = |place: u64| {
+            let place = usize::try_from(place).ok().and_then(|place| self.candidates.get(place));
+            place.map_or_else(String::new, |candidate| candidate.name.clone())
+        };
+        let (from, to, why) = (name(before), name(candidate), watch.why.clone());
+        self.emitter.emit(FallbackSwitched { from, to, why, candidate })
+    }
+
+    /// Ends an agent that has tried by itself for as long as a person would have it try.
+    fn lose_patience(&mut self, watch: &mut Watch) -> std::io::Result<()> {
+        let patience = self.plan.profile.retry.wait.0;
+        let met = watch.met.take();
+        watch.end(met, Stop::Gracefully);
+        self.emitter
+            .live(&Live::Ending(format!("its own retries have taken the {patience:?} of `retry.wait`")))
     }
 
     /// Ends the attempt as soon as a ceiling is known to be reached.

@@ -1,7 +1,7 @@
 //! Which clock ends a round next. Pure: instants in, a deadline out.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::{Deadline, FaultClass, ToolId};
 use crate::profile::Round;
@@ -20,6 +20,11 @@ pub(crate) struct Deadlines {
     tools: BTreeMap<ToolId, Instant>,
     result: Option<Instant>,
     lingering: bool,
+    /// Whether it waits for leave to ask: then only the walls count.
+    held: bool,
+    /// Since when nothing but the agent's own retry loop is at work, and how long that may go on.
+    retrying: Option<Instant>,
+    patience: Duration,
 }
 
 impl Deadlines {
@@ -29,6 +34,7 @@ impl Deadlines {
         round_started: Instant,
         now: Instant,
         run_wall: Option<Instant>,
+        patience: Duration,
     ) -> Self {
         Self {
             round: round.clone(),
@@ -40,7 +46,30 @@ impl Deadlines {
             tools: BTreeMap::new(),
             result: None,
             lingering: false,
+            held: false,
+            retrying: None,
+            patience,
         }
+    }
+
+    /// It waits for leave to ask.
+    pub(crate) fn held(&mut self) {
+        self.held = true;
+    }
+
+    /// It asks now, so that an answer must begin.
+    pub(crate) fn asked(&mut self, now: Instant) {
+        self.held = false;
+        self.begun = false;
+        self.started = now;
+        self.last_event = None;
+    }
+
+    /// The agent tries again by itself: an answer of a kind, but no progress.
+    pub(crate) fn retrying(&mut self, now: Instant) {
+        self.begun = true;
+        self.last_event = Some(now);
+        self.retrying.get_or_insert(now);
     }
 
     /// The agent shows that it is there. That alone does not say that a model answers it.
@@ -51,6 +80,7 @@ impl Deadlines {
     /// The model answers, or does something.
     pub(crate) fn begun(&mut self, now: Instant) {
         self.begun = true;
+        self.retrying = None;
         self.alive(now);
     }
 
@@ -86,6 +116,9 @@ impl Deadlines {
         if let Some(at) = self.run_wall {
             consider(Deadline::Wall, at);
         }
+        if self.held {
+            return due;
+        }
         if let Some(result) = self.result {
             if !self.lingering {
                 consider(Deadline::GraceAfterResult, result + self.round.grace_after_result.0);
@@ -97,6 +130,9 @@ impl Deadlines {
         }
         if let Some(last) = self.last_event.filter(|_| self.tools.is_empty()) {
             consider(Deadline::Stall, last + self.round.stall.0);
+        }
+        if let Some(since) = self.retrying {
+            consider(Deadline::OwnRetries, since + self.patience);
         }
         for called in self.tools.values() {
             consider(Deadline::Tool, *called + self.round.tool.0);
@@ -112,15 +148,14 @@ impl Deadlines {
             Deadline::Stall => Some(FaultClass::Stall),
             Deadline::Tool => Some(FaultClass::ToolStall),
             Deadline::Wall => Some(FaultClass::BudgetLimit),
-            Deadline::GraceAfterResult => None,
+            // What the agent met is what it failed of.
+            Deadline::OwnRetries | Deadline::GraceAfterResult => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::profile::element::Period;
 
@@ -134,7 +169,7 @@ mod tests {
             grace: seconds(10),
             grace_after_result: seconds(20),
         };
-        Deadlines::new(&round, t0, t0, None)
+        Deadlines::new(&round, t0, t0, None, Duration::from_secs(60))
     }
 
     fn at(t0: Instant, seconds: u64) -> Instant {
@@ -169,6 +204,31 @@ mod tests {
         d.tool_returned(&ToolId::new("a"));
         d.alive(at(t0, 250));
         assert_eq!(d.next(), (Deadline::Stall, at(t0, 450)));
+    }
+
+    /// D16: a retry loop is no activity; it is given the wait budget and no more.
+    #[test]
+    fn the_agents_own_retries_are_bounded_until_it_gets_on() {
+        let t0 = Instant::now();
+        let mut d = deadlines(t0);
+        d.retrying(at(t0, 10));
+        d.retrying(at(t0, 40));
+        assert_eq!(d.next(), (Deadline::OwnRetries, at(t0, 70)));
+        d.begun(at(t0, 50));
+        assert_eq!(d.next(), (Deadline::Stall, at(t0, 250)));
+    }
+
+    #[test]
+    fn who_waits_for_leave_is_not_late_and_each_request_has_its_first_event() {
+        let t0 = Instant::now();
+        let mut d = deadlines(t0);
+        d.held();
+        assert_eq!(d.next(), (Deadline::Timeout, at(t0, 1000)));
+        d.asked(at(t0, 100));
+        assert_eq!(d.next(), (Deadline::FirstEvent, at(t0, 190)));
+        d.begun(at(t0, 120));
+        d.asked(at(t0, 150));
+        assert_eq!(d.next(), (Deadline::FirstEvent, at(t0, 240)));
     }
 
     #[test]

@@ -15,17 +15,23 @@
 //! record; that is why a round's prompt is handed over before the request is sent, and a paid answer before it is used.
 
 mod attempt;
+mod chain;
 mod clock;
 mod deadline;
 mod decide;
 mod emit;
 mod gate;
+mod leave;
+mod message;
 mod prompt;
 mod retell;
 mod round;
 mod run;
 mod signal;
+mod tries;
+mod turnstile;
 
+pub use chain::Candidate;
 pub use clock::Clock;
 pub use emit::{Sink, Veiling};
 pub use prompt::strip_front_matter;

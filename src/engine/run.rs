@@ -5,16 +5,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::backend::{Harness, Image, Oracle, Replayed};
+use jiff::Timestamp;
+
+use crate::backend::account::Accounts;
+use crate::backend::{Image, Oracle, Replayed};
 use crate::event::{
-    AlertRaised, BudgetCeilings, CheckEnded, CheckStarted, NodeId, Phase, RoundNumber, RunEnded, RunId,
-    RunOutcome, RunResumed, RunStarted, Sha256, Stored, Tally, blur,
+    AlertRaised, BudgetCeilings, CheckEnded, CheckStarted, Failure, NodeId, Phase, RoundNumber, RunEnded,
+    RunId, RunOutcome, RunResumed, RunStarted, Sha256, Stored, Tally, blur,
 };
 use crate::profile::Profile;
 
+use super::chain::Candidate;
 use super::clock::{millis, seconds_between};
 use super::decide::{self, Step};
 use super::emit::Emitter;
+use super::turnstile::Turnstile;
 use super::{Clock, Shutdown, Sink, Veiling};
 
 /// All that is decided before a run begins; never changed.
@@ -42,6 +47,8 @@ pub struct Plan {
     pub directory: PathBuf,
     /// Assemble and persist prompts, and call nothing.
     pub dry_run: bool,
+    /// Wait for the reset of a limit, however far it is, when nobody else can be asked.
+    pub patient: bool,
     /// Process id of this provost.
     pub pid: u32,
     /// What a person should know, and was seen before the run began.
@@ -50,8 +57,12 @@ pub struct Plan {
 
 /// What a run works with.
 pub struct Parts {
-    /// What drives the profile.
-    pub harness: Arc<dyn Harness>,
+    /// Who can be asked: the primary first, and never empty.
+    pub candidates: Vec<Candidate>,
+    /// What is known of their accounts, by all provosts of the user.
+    pub accounts: Accounts,
+    /// Says what has changed in the workspace, for an agent that takes over.
+    pub survey: Option<Arc<dyn Oracle>>,
     /// The check, if there is one.
     pub oracle: Option<Arc<dyn Oracle>>,
     /// Takes everything that happens.
@@ -71,7 +82,7 @@ pub struct Taken {
     pub cut_bytes: u64,
     /// The answer of the last attempt that finished.
     pub answer: Option<String>,
-    /// The recorded steps of the attempt that is open.
+    /// The recorded steps that the conversation of the open round holds.
     pub replay: Vec<Replayed>,
 }
 
@@ -86,13 +97,18 @@ pub enum EngineError {
 /// The state of a run while it runs.
 pub(crate) struct Run {
     pub(crate) plan: Plan,
-    pub(crate) harness: Arc<dyn Harness>,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) accounts: Accounts,
+    pub(super) survey: Option<Arc<dyn Oracle>>,
     oracle: Option<Arc<dyn Oracle>>,
     pub(crate) shutdown: Shutdown,
     pub(crate) emitter: Emitter,
     pub(crate) budget: BudgetCeilings,
     pub(crate) answer: Option<String>,
-    pub(crate) replay: Vec<Replayed>,
+    /// The recorded steps that the conversation of the open round holds.
+    pub(super) steps: Vec<Replayed>,
+    /// Lets one prompt at a time through.
+    pub(super) turnstile: Turnstile,
     /// When the wall budget ends.
     pub(crate) wall: Option<Instant>,
     /// Whether the open round was found open when the run was taken up again.
@@ -120,12 +136,15 @@ pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEn
     let budget = ceilings(&plan.profile);
     let mut run = Run {
         emitter: Emitter::new(Clock, parts.sink, parts.veiling, tally, NodeId::root()),
-        harness: parts.harness,
+        candidates: parts.candidates,
+        accounts: parts.accounts,
+        survey: parts.survey,
         oracle: parts.oracle,
         shutdown: parts.shutdown,
         budget,
         answer,
-        replay,
+        steps: replay,
+        turnstile: Turnstile::new(),
         wall: None,
         reopened: resumed.is_some(),
         plan,
@@ -230,6 +249,15 @@ impl Run {
         Ok(self.emitter.sync()?)
     }
 
+    /// When it is worth trying again: the earliest reset of all who were told to be left alone.
+    fn reset(&self, outcome: RunOutcome, failure: Option<&Failure>) -> Option<Timestamp> {
+        let said = failure.and_then(|failure| failure.reset_at);
+        if outcome != RunOutcome::Unavailable {
+            return said;
+        }
+        [self.chain().earliest(), said].into_iter().flatten().min()
+    }
+
     fn end(&mut self, outcome: RunOutcome, why: String) -> Result<RunEnded, EngineError> {
         let tally = self.emitter.tally();
         let mut spend = tally.spend;
@@ -245,7 +273,7 @@ impl Run {
             output: self.answer.clone(),
             rounds: tally.rounds.0,
             spend,
-            reset_at: last.and_then(|round| round.failure.as_ref()).and_then(|failure| failure.reset_at),
+            reset_at: self.reset(outcome, last.and_then(|round| round.failure.as_ref())),
             reason: Some(why),
         };
         self.emitter.emit(ended.clone())?;

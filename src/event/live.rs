@@ -15,6 +15,8 @@ pub enum Deadline {
     Tool,
     /// `round.grace_after_result`: the process must go once it has given its result.
     GraceAfterResult,
+    /// `retry.wait`: an agent's own retry loop, without progress.
+    OwnRetries,
     /// `budget.wall`: the whole run.
     Wall,
 }
@@ -28,6 +30,7 @@ impl Deadline {
             Self::Stall => "round.stall",
             Self::Tool => "round.tool",
             Self::GraceAfterResult => "round.grace_after_result",
+            Self::OwnRetries => "retry.wait",
             Self::Wall => "budget.wall",
         }
     }

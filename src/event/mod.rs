@@ -7,8 +7,9 @@
 //!
 //! ```text
 //! run      = run.started (round | check | wait | alert | run.resumed)* run.ended
-//! round    = round.started attempt+ round.ended
-//! attempt  = attempt.started prompt.sent* agent.spawned? (attempt.accepted | turn | tool | usage | retry)*
+//! round    = round.started attempt (wait? attempt)* round.ended
+//! attempt  = attempt.started prompt.sent* wait? agent.spawned?
+//!            (attempt.accepted | fallback.switched | turn | tool | usage | retry | wait)*
 //!            agent.exited? (attempt.finished | attempt.failed)
 //! turn     = turn.ended
 //! tool     = tool.called tool.returned
@@ -39,7 +40,9 @@ pub use kind::{
 pub use live::{Deadline, Live};
 pub use outcome::{RoundOutcome, RunOutcome, Severity, Spend};
 pub use record::{Record, Stored};
-pub use tally::{CheckSummary, OpenAlert, OpenRound, OpenTool, Outcomes, Phase, RoundSummary, Tally, blur};
+pub use tally::{
+    CheckSummary, Deed, OpenAlert, OpenRound, OpenTool, Outcomes, Phase, RoundSummary, Tally, Turn, blur,
+};
 pub use usage::{Usage, UsageSource};
 
 use jiff::Timestamp;

@@ -13,6 +13,10 @@ use super::{
     Severity, Sha256, Spend, ToolId, TurnNumber,
 };
 
+mod turn;
+
+pub use turn::{Deed, Turn};
+
 /// Rounds that are kept in detail; older ones are in the journal.
 const KEPT_ROUNDS: usize = 32;
 /// Tools in flight that are kept; an agent with more is listed without the rest.
@@ -90,6 +94,9 @@ pub struct OpenRound {
     pub output_sha256: Option<Sha256>,
     /// The failure of the attempt that failed last.
     pub failure: Option<Failure>,
+    /// What the turn of the user has met so far.
+    #[serde(default)]
+    pub turn: Turn,
 }
 
 /// A check's decision.
@@ -194,6 +201,12 @@ pub struct Tally {
     pub same_failures: u64,
     /// The session of the last settled round that had one.
     pub session: Option<SessionId>,
+    /// The candidate whose session that is.
+    #[serde(default)]
+    pub session_candidate: u64,
+    /// The candidate that took the last request.
+    #[serde(default)]
+    pub candidate: u64,
     /// The model that really answered last.
     pub served_model: Option<String>,
     /// Alerts that are open.
@@ -245,12 +258,18 @@ impl Tally {
             Kind::CheckEnded(ended) => self.checked(ended),
             Kind::WaitStarted(wait) => {
                 self.wait = Some((wait.reason.clone(), wait.until));
-                if self.open.is_none() {
-                    self.phase = Phase::Waiting;
+                match &mut self.open {
+                    // A wait inside an attempt is for a place; the budget of waits is for those between attempts.
+                    Some(open) if !open.attempt_open => open.turn.wait_since = Some(event.at),
+                    Some(_) => {}
+                    None => self.phase = Phase::Waiting,
                 }
             }
             Kind::WaitEnded(_) => {
                 self.wait = None;
+                if let Some(open) = &mut self.open {
+                    open.turn.waited(event.at);
+                }
                 if self.phase == Phase::Waiting {
                     self.phase = Phase::Deciding;
                 }
@@ -332,6 +351,7 @@ impl Tally {
             usage_reported: false,
             output_sha256: None,
             failure: None,
+            turn: Turn::default(),
         });
     }
 
@@ -339,6 +359,7 @@ impl Tally {
         let Some(open) = &mut self.open else { return };
         match &event.kind {
             Kind::AttemptStarted(started) => {
+                open.turn.started(started, event.seq, open.attempt == AttemptNumber(0));
                 open.attempt = started.attempt;
                 open.attempt_seq = event.seq;
                 open.attempt_open = true;
@@ -357,6 +378,11 @@ impl Tally {
                     self.served_model.clone_from(&accepted.model);
                 }
             }
+            Kind::FallbackSwitched(switched) => {
+                open.turn.switched(switched);
+                self.candidate = switched.candidate;
+            }
+            Kind::AttemptRetrying(retrying) => open.turn.retrying(retrying),
             Kind::AgentSpawned(spawned) => {
                 open.pid = Some(spawned.pid);
                 self.round_exit = None;
@@ -368,6 +394,7 @@ impl Tally {
             Kind::TurnEnded(turn) => {
                 open.turns = turn.turn;
                 self.turns += 1;
+                open.turn.answered |= turn.tool_calls > 0 || !turn.preview.is_empty();
                 if !turn.preview.is_empty() {
                     open.last_words.clone_from(&turn.preview);
                 }
@@ -385,13 +412,18 @@ impl Tally {
                     about: called.about.clone(),
                     since: event.at,
                 };
+                open.turn.called(called);
                 open.last_tool = Some(tool.clone());
                 if open.tools.len() < KEPT_TOOLS {
                     open.tools.push(tool);
                 }
             }
-            Kind::ToolReturned(returned) => open.tools.retain(|tool| tool.id != returned.id),
+            Kind::ToolReturned(returned) => {
+                open.turn.returned(&returned.id, returned.ok);
+                open.tools.retain(|tool| tool.id != returned.id);
+            }
             Kind::AttemptFailed(failed) => {
+                open.turn.failed(failed);
                 open.failure = Some(failed.failure.clone());
                 close_attempt(open, &mut self.spend);
             }
@@ -426,6 +458,7 @@ impl Tally {
         // Not before: a second attempt of a round goes on from where the round began, not from the first one's failure.
         if open.accepted.is_some() {
             self.session.clone_from(&open.accepted);
+            self.session_candidate = open.turn.candidate;
         }
         self.settled.push_back(RoundSummary {
             round: ended.round,
@@ -485,6 +518,10 @@ impl Tally {
         self.resumes += 1;
         self.ended = None;
         self.wait = None;
+        if let Some(open) = &mut self.open {
+            // What was left of it is waited for anew.
+            open.turn.wait_since = None;
+        }
         self.checking = None;
         self.phase = if self.open.is_some() { Phase::Round } else { Phase::Deciding };
         if let Some(open) = &mut self.open {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::cooldown::cooldown;
 use super::flow::{Flow, Hold};
 use super::holder::Holder;
 use super::ledger::{Cool, Gone, Ledger, Target};
 use super::{AccountId, Cooling, SECOND, millis, stamp};
 use crate::event::{Failure, FaultClass, FaultScope};
+use crate::fault::cooldown;
 
 /// Accounts of one provider that are remembered; the one that was longest without a word is dropped.
 const ACCOUNTS_LIMIT: usize = 64;

@@ -14,15 +14,15 @@ const ANSWERS_A_PLACE: u32 = 8;
 /// From so many places on there is no bound.
 const PLACES_LIMIT: u32 = 64;
 /// A pace is kept so long after the last refusal.
-const PACE_LASTS: i64 = 10 * MINUTE;
+const PACE_LASTS: i64 = 5 * MINUTE;
 /// Refusals this close together are one.
 const SAME_REFUSAL: i64 = 2 * SECOND;
 /// So many answers raise a pace.
-const ANSWERS_A_RAISE: u32 = 20;
-/// The slowest pace: a request in two seconds. In requests per thousand seconds.
+const ANSWERS_A_RAISE: u32 = 10;
+/// The slowest pace, in requests per thousand seconds. A limit that is lower still says so in its refusals.
 const SLOWEST: i64 = 500;
-/// The pace after a refusal before which nothing was taken, in the same unit.
-const BLIND: i64 = 1_000;
+/// A refusal after so few answers within a second says nothing of how fast is too fast.
+const TELLING: i64 = 3;
 /// Stamps of answers that are kept; more of them in a second tell nothing more.
 const RECENT_LIMIT: usize = 128;
 
@@ -168,7 +168,10 @@ impl Flow {
             return;
         }
         let before = i64::try_from(self.recent.len()).unwrap_or(i64::MAX);
-        let rate = if before == 0 { BLIND } else { before.saturating_mul(700) };
+        if before < TELLING {
+            return;
+        }
+        let rate = before.saturating_mul(700);
         // What was too fast before is not right now because little happened to be sent.
         let slower = self.pace.as_ref().map_or(i64::MAX, |pace| pace.rate * 7 / 10);
         let rate = rate.min(slower).max(SLOWEST);
@@ -194,12 +197,20 @@ mod tests {
 
     #[test]
     fn a_refusal_sets_the_pace_below_what_was_too_fast() {
-        // Answers in the second before, and requests per thousand seconds after.
-        for (before, paced) in [(0, 1_000), (1, 700), (5, 3_500), (20, 14_000), (500, 89_600)] {
+        // Answers in the second before, and requests per thousand seconds after; so few say nothing.
+        let rows = [
+            (0, None),
+            (2, None),
+            (3, Some(2_100)),
+            (5, Some(3_500)),
+            (20, Some(14_000)),
+            (500, Some(89_600)),
+        ];
+        for (before, paced) in rows {
             let mut flow = Flow::default();
             let now = answers(&mut flow, 1_000_000, before, 1);
             flow.refuse(now);
-            assert_eq!(rate(&flow), Some(paced), "{before}");
+            assert_eq!(rate(&flow), paced, "{before}");
         }
     }
 
@@ -214,8 +225,7 @@ mod tests {
         assert_eq!(rate(&flow), Some(7_000));
         let mut last = 7_000;
         for _ in 0..12 {
-            now += 30_000;
-            flow.settle(now);
+            now = answers(&mut flow, now + 30_000, 4, 10);
             flow.refuse(now);
             let slower = rate(&flow).unwrap();
             assert!(slower < last || slower == SLOWEST, "{slower} after {last}");
@@ -229,9 +239,9 @@ mod tests {
         let mut flow = Flow::default();
         let now = answers(&mut flow, 1_000_000, 5, 1);
         flow.refuse(now);
-        answers(&mut flow, now, 19, 1_000);
+        answers(&mut flow, now, 9, 1_000);
         assert_eq!(rate(&flow), Some(3_500));
-        answers(&mut flow, now + 19_000, 1, 1);
+        answers(&mut flow, now + 9_000, 1, 1);
         assert_eq!(rate(&flow), Some(3_675));
         flow.settle(now + PACE_LASTS);
         assert!(rate(&flow).is_some());

@@ -27,7 +27,6 @@ use crate::event::{Failure, FaultClass, FaultScope, Sha256};
 use crate::file::redact_shapes;
 
 mod book;
-mod cooldown;
 mod flow;
 mod holder;
 mod ledger;

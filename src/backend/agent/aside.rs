@@ -2,15 +2,18 @@
 
 use super::LineSplitter;
 use crate::backend::{Link, Report};
+use crate::event::AttemptRetrying;
 
 /// What a line of standard error is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Aside {
     /// A complaint: it is kept, and the verdict may need it.
     Complaint,
     /// A sign that the model's answer is on its way.
     Begun,
-    /// Neither; it is not kept.
+    /// The agent's own loop waits, which it does not tell elsewhere.
+    Retrying(AttemptRetrying),
+    /// None of these; it is not kept.
     Noise,
 }
 
@@ -33,7 +36,7 @@ impl Asides {
     /// The complaints that are complete by now; call it from a thread that may block.
     pub(super) fn complaints(&mut self, bytes: &[u8], end: bool) -> &[u8] {
         self.kept.clear();
-        let (listener, kept) = (&mut self.listener, &mut self.kept);
+        let (listener, kept, link) = (&mut self.listener, &mut self.kept, &self.link);
         let mut begun = false;
         let mut take = |line: &[u8]| match listener(line) {
             Aside::Complaint => {
@@ -41,6 +44,9 @@ impl Asides {
                 kept.push(b'\n');
             }
             Aside::Begun => begun = true,
+            Aside::Retrying(retrying) => {
+                let _ = link.tell_blocking(Report::Retrying(retrying));
+            }
             Aside::Noise => {}
         };
         self.lines.push(bytes, |line| take(line.bytes));

@@ -110,6 +110,7 @@ impl Shared {
         let dialect = conversation.unwrap_or_else(|| self.invocation.dialect(&request));
         let dialect: SharedDialect = Arc::new(Mutex::new(dialect));
         let spec = Spec { program: self.program.clone(), args, env, cwd: request.workspace.clone(), stdin };
+        link.leave().await?;
         let started = Instant::now();
         let mut child = self.guard.spawn(spec).await.map_err(|error| not_started(&error))?;
         let control = child.control();

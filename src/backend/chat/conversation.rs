@@ -61,6 +61,15 @@ pub struct Call {
     pub arguments: String,
 }
 
+/// A recorded turn without what its provider wants to have back as it gave it: another model would refuse it.
+pub(in crate::backend) fn impersonal(turn: Vec<u8>) -> Vec<u8> {
+    let Ok(read) = serde_json::from_slice::<Turn>(&turn) else { return turn };
+    if read.carry.is_none() {
+        return turn;
+    }
+    serde_json::to_vec(&Turn { carry: None, ..read }).unwrap_or(turn)
+}
+
 /// A model's whole turn. This is also what is recorded, so that a resume need not ask again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Turn {

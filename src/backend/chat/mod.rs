@@ -23,6 +23,7 @@ mod transcript;
 mod turn;
 mod wire;
 
+pub(super) use conversation::impersonal;
 pub use conversation::{Call, Carry, Turn};
 pub use endpoint::{Endpoint, ModelOptions, SecretKey, SetupError};
 pub use mcp::{AddressError, McpServer, McpServers};

@@ -23,18 +23,28 @@ pub(super) struct Voice {
     link: Link,
     emitted: bool,
     accepted: bool,
+    /// Whether the model has begun to answer this request.
+    begun: bool,
     transcript: u64,
 }
 
 impl Voice {
     /// The model has taken the request.
     pub(super) async fn accepted(&mut self, model: Option<String>) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.accepted, true) {
-            return Ok(());
+        if !std::mem::replace(&mut self.accepted, true) {
+            let accepted = AttemptAccepted { session: None, model, agent: None };
+            self.link.tell(Report::Accepted(accepted)).await.map_err(gone)?;
         }
-        let accepted = AttemptAccepted { session: None, model, agent: None };
-        self.link.tell(Report::Accepted(accepted)).await.map_err(gone)?;
-        self.link.tell(Report::Begun).await.map_err(gone)
+        if !std::mem::replace(&mut self.begun, true) {
+            self.link.tell(Report::Begun).await.map_err(gone)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the request may be sent.
+    pub(super) async fn leave(&mut self) -> Result<(), Failure> {
+        self.begun = false;
+        self.link.leave().await
     }
 
     /// Text as it streams.
@@ -96,7 +106,8 @@ impl<M: Model + 'static> TurnLoop<M> {
     /// Runs the attempt to its one end.
     pub(super) async fn run(self, request: Request, link: Link) -> Result<Answer, Failure> {
         let transcript = Transcript::open(&request.transcript, self.settings.secrets.clone())?;
-        let voice = Voice { link: link.clone(), emitted: false, accepted: false, transcript: 0 };
+        let voice =
+            Voice { link: link.clone(), emitted: false, accepted: false, begun: false, transcript: 0 };
         let mut tools = Toolbox::new(
             self.settings.tools.clone(),
             request.workspace.clone(),
@@ -185,6 +196,7 @@ impl<M: Model> Running<M> {
 
     async fn ask(&mut self, request: &Request, conversation: &Conversation) -> Result<Turn, Failure> {
         self.not_stopped()?;
+        self.voice.leave().await?;
         if conversation.turn == TurnNumber(1) {
             if let Some(system) = &request.system {
                 self.prompt(PromptPart::System, system.clone()).await?;

@@ -68,6 +68,7 @@ impl Shared {
     }
 
     async fn attempt(&self, request: &Request, link: Link, ends: &mut Ends) -> Verdict {
+        link.leave().await?;
         let transcript = Transcript::open(&request.transcript, &self.secrets)?;
         let api = self.server(request, &link, ends).await?;
         let Some(server) = ends.server.clone() else {

@@ -434,6 +434,7 @@ proptest! {
             fold.event(&heard.event.what, Some(u64::MAX), &mut out);
         }
         let told = told(out);
-        prop_assert!(told.runaways == 0 && told.turns.len() <= 2);
+        // Two messages of the stream; with one byte of its id changed, one of them looks like another.
+        prop_assert!(told.runaways == 0 && told.turns.len() <= 3);
     }
 }

@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(
             of("quota_exhausted, account"),
             "Not asked again; then another account, then another provider. The account is left alone until told, else \
-             for 1 h."
+             for 1 h, an estimate."
         );
         assert_eq!(
             of("transport, provider"),

@@ -49,6 +49,13 @@ impl Response {
         Self { status: 200, headers: Vec::new(), body }.header("content-type", "text/event-stream")
     }
 
+    /// The first steps of the body, and then this one.
+    pub(crate) fn broken_off(mut self, after: usize, step: Step) -> Self {
+        self.body.truncate(after);
+        self.body.push(step);
+        self
+    }
+
     /// With a header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));

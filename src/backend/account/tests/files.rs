@@ -104,7 +104,7 @@ fn files_are_for_their_owner_and_say_no_secret() {
     let cooling = one.failed(&party, &bad, at(0.0)).unwrap();
     assert_eq!(cooling.provider, PROVIDER);
     assert!(cooling.evidence.chars().count() <= EVIDENCE_LIMIT + 1, "{}", cooling.evidence);
-    assert_eq!(one.standing(&party, at(6.9 * 86_400.0)).unwrap().class, FaultClass::Auth);
+    assert_eq!(one.standing(&party, at(0.9 * 86_400.0)).unwrap().class, FaultClass::Auth);
     assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o700);
     let mut files = 0;
     for entry in fs::read_dir(&place).unwrap() {

@@ -273,7 +273,7 @@ fn an_endpoint_is_a_provider_of_our_own_and_its_key_a_name() {
     }
     // A key of the caller's own is for somebody else.
     let keyless = profile(
-        "model = \"m\"\nendpoint = \"e\"\n[endpoints.e]\napi = \"openai-responses\"\nbase_url = \"http://h/v1\"\n",
+        "model = \"x/m\"\nendpoint = \"e\"\n[endpoints.e]\napi = \"openai-responses\"\nbase_url = \"http://h/v1\"\n",
     );
     assert_eq!(config::config(&keyless, None)["provider"]["provost"]["options"]["apiKey"], "none");
 }

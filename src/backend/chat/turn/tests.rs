@@ -67,9 +67,13 @@ async fn play(
                         format!("returned {ok}")
                     }
                     Report::Accepted(_) => "accepted".to_owned(),
+                    // Nobody else asks here.
+                    Report::Leave => "may ask".to_owned(),
                     _ => continue,
                 };
-                journal.words.push(word.clone());
+                if word != "may ask" {
+                    journal.words.push(word.clone());
+                }
                 word
             };
             if stop_at.as_deref() == Some(word.as_str()) {

@@ -1,0 +1,85 @@
+//! Whom a candidate depends on: the provider, the account with it, and the model.
+
+use super::account::{Accounts, Party};
+use super::agent::invocation;
+use super::registry::{Place, agent_environment};
+use crate::file::is_secret_name;
+
+/// The party of a profile; `None` where nobody else could be told of it: a script, or a command that nobody knows.
+///
+/// An account is known by the key that is sent. An agent CLI that logs in by itself has the account of its home.
+pub fn party(place: &Place<'_>, accounts: &Accounts) -> Option<Party> {
+    let (profile, agent) = (place.profile, &place.profile.agent);
+    if matches!(agent.harness.as_str(), "scripted" | "command" | "acp") {
+        return None;
+    }
+    let value = |name: &String| agent.env.get(name).or_else(|| place.environment.get(name)).cloned();
+    let named = agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
+    let (provider, secret) = if let Some(endpoint) = named {
+        let key = endpoint.key_env.as_ref().and_then(value);
+        (address(&endpoint.base_url), key.unwrap_or_default())
+    } else if let Some(server) = &agent.server {
+        let password = server.password_env.as_ref().and_then(value);
+        (address(&server.url), password.unwrap_or_default())
+    } else {
+        (provider_of(agent.harness.as_str(), agent.model.as_deref()), credentials(place))
+    };
+    let account = accounts.name(&provider, &secret);
+    Some(Party { provider, account, model: agent.model.clone() })
+}
+
+/// An address without what could be a credential, and without a slash at its end.
+fn address(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let url = match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://{}", &url[..scheme], &url[at + 1..]),
+        _ => url.to_owned(),
+    };
+    url.trim_end_matches('/').to_owned()
+}
+
+/// The provider that an agent CLI asks where the profile names no endpoint.
+fn provider_of(harness: &str, model: Option<&str>) -> String {
+    let own = match harness {
+        "claude" => "anthropic",
+        "codex" => "openai",
+        "gemini" => "google",
+        other => other,
+    };
+    let named = model.and_then(|model| model.split_once('/')).map(|(provider, _)| provider);
+    named.unwrap_or(own).to_owned()
+}
+
+/// What stands for an agent CLI's own login: the secrets that reach it, and the home that holds its files.
+fn credentials(place: &Place<'_>) -> String {
+    let reaches = agent_environment(place.profile, place.environment);
+    // A program of its own may read more than reaches it by name, so what is known of it is all that counts.
+    let needed = invocation(place.profile).map_or(&[][..], |invocation| invocation.inherits());
+    let counts = |name: &str| name == "HOME" || (needed.contains(&name) && is_secret_name(name));
+    let pairs = reaches.iter().filter(|(name, _)| counts(name));
+    pairs.map(|(name, value)| format!("{name}={value}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_holds_no_credential() {
+        for (url, expected) in [
+            ("http://127.0.0.1:8080/v1/", "http://127.0.0.1:8080/v1"),
+            ("https://user:secret@host/v1?key=x#y", "https://host/v1"),
+            ("host", "host"),
+        ] {
+            assert_eq!(address(url), expected);
+        }
+    }
+
+    #[test]
+    fn the_provider_of_an_agent_is_that_of_its_model() {
+        assert_eq!(provider_of("claude", None), "anthropic");
+        assert_eq!(provider_of("opencode", Some("openai/gpt-5")), "openai");
+        assert_eq!(provider_of("codex", Some("gpt-5")), "openai");
+        assert_eq!(provider_of("aider", None), "aider");
+    }
+}

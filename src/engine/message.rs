@@ -1,0 +1,172 @@
+//! What is said in an attempt, and to which conversation: the turn of the user, once, and what must be known beside it.
+
+use crate::backend::SessionPlan;
+use crate::event::{Deed, Live, Opening, PromptPart, PromptSent, Provenance, RoundNumber, SessionId, Stored};
+use crate::profile::{Context, Fork, SessionPolicy};
+
+use super::attempt::{Said, Try};
+use super::prompt;
+use super::retell::{self, Done, Facts, Launch, Story};
+use super::run::{EngineError, Run};
+
+impl Run {
+    /// How the conversation of the next attempt begins, when another one has come before it in this turn.
+    pub(super) fn opening(&self, from: usize, to: usize, overflowed: bool) -> Opening {
+        let Some(open) = &self.emitter.tally().open else { return Opening::Fresh };
+        let (left, next) = (&self.candidates[from], &self.candidates[to]);
+        let same_harness = left.profile.agent.harness == next.profile.agent.harness;
+        retell::opening(&Facts {
+            did: open.turn.has_begun(),
+            tool_in_flight: open.turn.deeds.iter().any(|deed| deed.ok.is_none()),
+            same_harness,
+            same_place: left.profile.agent.endpoint == next.profile.agent.endpoint,
+            replays: next.harness.replays(),
+            // Another endpoint may know nothing of the ids and the signed thoughts in them.
+            portable: false,
+            continues: next.profile.continues(),
+            session_known: open.accepted.is_some(),
+            overflowed,
+        })
+    }
+
+    /// What is said in an attempt. `taken_up`: it was open when provost was killed, and goes on.
+    pub(super) async fn say(&mut self, this: &Try, taken_up: bool) -> Result<Said, EngineError> {
+        if taken_up {
+            let open = self.emitter.tally().open.as_ref();
+            if let Some(session) = open.and_then(|open| open.session.clone()) {
+                let user = self.turn_of_the_user(this.round, false)?;
+                return Ok(Said { session: SessionPlan::Fresh(session), user, origin: Provenance::User });
+            }
+        }
+        let interrupted = self.reopened && this.attempt.0 > 1 && this.opening == Opening::Fresh;
+        let turn = self.turn_of_the_user(this.round, interrupted)?;
+        let turn = retell::Turn::new(Provenance::User, turn, &self.plan.images);
+        let launch = Launch { turn: Some(turn), system: self.plan.system.clone(), tools: Vec::new() };
+        let done = match this.opening {
+            Opening::Fresh | Opening::Carried => Done::default(),
+            Opening::Resumed | Opening::Retold => self.done(this.opening == Opening::Retold).await,
+        };
+        let telling = Story::new(launch).tell(this.opening, &done);
+        Ok(Said { session: self.session(this), user: telling.text, origin: telling.origin })
+    }
+
+    /// What was done in this turn so far.
+    async fn done(&mut self, look: bool) -> Done {
+        let diff_stat = match (&self.survey, look) {
+            (Some(survey), true) => survey.check(String::new()).await.evidence,
+            _ => String::new(),
+        };
+        let Some(open) = &self.emitter.tally().open else { return Done { diff_stat, ..Done::default() } };
+        let told =
+            |deed: &Deed| retell::Deed { name: deed.name.clone(), about: deed.about.clone(), ok: deed.ok };
+        let tools = open.turn.deeds.iter().map(told).collect();
+        Done { tools, last_words: open.last_words.clone(), diff_stat }
+    }
+
+    /// The conversation that an attempt adds to.
+    fn session(&self, this: &Try) -> SessionPlan {
+        let accepted = self.emitter.tally().open.as_ref().and_then(|open| open.accepted.clone());
+        match (this.opening, accepted) {
+            (Opening::Resumed, Some(session)) => SessionPlan::Continue(session),
+            (Opening::Fresh, _) => self.lineage(this.candidate).unwrap_or_else(fresh),
+            _ => fresh(),
+        }
+    }
+
+    /// The conversation of earlier rounds, where the profile wants it to go on and this candidate can.
+    pub(super) fn lineage(&self, candidate: usize) -> Option<SessionPlan> {
+        let tally = self.emitter.tally();
+        let lineage = &self.plan.profile.lineage;
+        let session = tally.session.as_ref().filter(|_| lineage.session == SessionPolicy::Continue)?;
+        let before = usize::try_from(tally.session_candidate).ok().and_then(|at| self.candidates.get(at))?;
+        let next = &self.candidates[candidate];
+        let place = |profile: &crate::profile::Profile| {
+            (profile.agent.harness.clone(), profile.agent.endpoint.clone())
+        };
+        // A session is where it was made.
+        if place(&before.profile) != place(&next.profile) {
+            return None;
+        }
+        Some(if self.forks(candidate) {
+            SessionPlan::Fork { parent: session.clone(), id: new_id() }
+        } else {
+            SessionPlan::Continue(session.clone())
+        })
+    }
+
+    /// Whether a later round forks the conversation of the one before instead of adding to it.
+    fn forks(&self, candidate: usize) -> bool {
+        match self.plan.profile.lineage.fork {
+            Fork::Off => false,
+            Fork::Prefer => self.candidates[candidate].harness.forks(),
+            // Refused with the profile where the harness cannot.
+            Fork::Require => true,
+        }
+    }
+
+    fn turn_of_the_user(&mut self, round: RoundNumber, interrupted: bool) -> Result<String, EngineError> {
+        let text = prompt::assemble(&self.plan.files, &self.plan.task);
+        let context = prompt::context(round, self.emitter.tally().last_round(), interrupted);
+        let Some(context) = context else { return Ok(text) };
+        Ok(match self.plan.profile.prompt.context {
+            Context::None => text,
+            Context::Prepend => format!("{context}{text}"),
+            Context::File => {
+                let sha256 = self.emitter.store(Stored::Blob, context.as_bytes())?;
+                let path = self.plan.directory.join("blobs").join(sha256.as_str());
+                format!("What happened in earlier rounds is in {}; read it first.\n\n{text}", path.display())
+            }
+        })
+    }
+
+    /// Puts the images of a prompt on record.
+    pub(super) fn images(&mut self) -> Result<(), EngineError> {
+        for image in &self.plan.images {
+            let sha256 = self.emitter.store(Stored::Blob, &image.bytes)?;
+            let bytes = image.bytes.len() as u64;
+            let target = self.plan.profile.agent.harness.clone();
+            let sent = PromptSent {
+                sha256,
+                bytes,
+                target,
+                part: PromptPart::Image,
+                origin: Provenance::User,
+                redacted: 0,
+            };
+            self.emitter.emit(sent)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the prompts of a dry run on record.
+    pub(super) fn dry_prompts(&mut self, user: &str) -> Result<(), EngineError> {
+        let target = self.plan.profile.agent.harness.clone();
+        let system = self.plan.system.clone();
+        let parts = [(PromptPart::System, system), (PromptPart::User, Some(user.to_owned()))];
+        for (part, text) in parts {
+            let Some(text) = text else { continue };
+            let (sha256, redacted) = self.emitter.store_counted(Stored::Prompt, text.as_bytes())?;
+            let bytes = text.len() as u64;
+            let origin = Provenance::User;
+            self.emitter.emit(PromptSent {
+                sha256,
+                bytes,
+                target: target.clone(),
+                part,
+                origin,
+                redacted,
+            })?;
+        }
+        self.images()?;
+        self.emitter.live(&Live::NextDeadline(None))?;
+        Ok(())
+    }
+}
+
+fn fresh() -> SessionPlan {
+    SessionPlan::Fresh(new_id())
+}
+
+fn new_id() -> SessionId {
+    SessionId::new(uuid::Uuid::new_v4().to_string())
+}

@@ -1,0 +1,307 @@
+//! The attempts at one turn of the user: what comes after a failure is decided by the fault table, and done here.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::backend::{Replayed, SessionPlan};
+use crate::event::{
+    AttemptFailed, AttemptFinished, AttemptNumber, AttemptStarted, Failure, FaultClass, Opening, Provenance,
+    RoundNumber, Sha256, Stored, Turn, WaitEnded, WaitStarted,
+};
+use crate::fault::{self, Decision, History, Policy, Ways};
+
+use super::attempt::{Attempted, Try};
+use super::chain::{Chain, Link, Standing};
+use super::run::{EngineError, Run};
+
+/// How an attempt came out, and what of it is stored.
+pub(super) type Outcome = Result<Option<Sha256>, Failure>;
+
+/// What follows an attempt that failed.
+enum Next {
+    /// Another attempt.
+    Again(Try),
+    /// The failure is the round's.
+    Settle,
+    /// The round was stopped; taken up again, it is made anew.
+    Stopped,
+}
+
+impl Run {
+    /// The first attempt of a round.
+    pub(super) fn first_try(&self, round: RoundNumber) -> Try {
+        let chain = self.chain();
+        let from = match self.plan.profile.retry.restore_primary {
+            true => 0,
+            false => usize::try_from(self.emitter.tally().candidate).unwrap_or(0),
+        };
+        Try { round, attempt: AttemptNumber(1), candidate: chain.begin(from), opening: Opening::Fresh }
+    }
+
+    /// Makes attempts until one answers or there is no more to try, and settles the round.
+    pub(super) async fn tries(&mut self, first: Try, mut started: Instant) -> Result<(), EngineError> {
+        let mut next = first;
+        loop {
+            let round = next.round;
+            let Some(this) = self.pass_the_gate(next).await? else {
+                return self.settle(round, started, Err(self.interrupted()));
+            };
+            let outcome = self.one(&this, started).await?;
+            let Err(failure) = outcome else { return self.settle(this.round, started, outcome) };
+            match self.after(&this, &failure, &mut started).await? {
+                Next::Again(again) => next = again,
+                Next::Settle => return self.settle(this.round, started, Err(failure)),
+                Next::Stopped => return self.settle(this.round, started, Err(self.interrupted())),
+            }
+        }
+    }
+
+    /// Goes on after an attempt whose failure is on record.
+    pub(super) async fn tries_after(
+        &mut self,
+        failed: Try,
+        failure: Failure,
+        mut started: Instant,
+    ) -> Result<(), EngineError> {
+        match self.after(&failed, &failure, &mut started).await? {
+            Next::Again(next) => self.tries(next, started).await,
+            Next::Settle => self.settle(failed.round, started, Err(failure)),
+            Next::Stopped => self.settle(failed.round, started, Err(self.interrupted())),
+        }
+    }
+
+    /// Makes one attempt, with its first and its last event.
+    async fn one(&mut self, this: &Try, started: Instant) -> Result<Outcome, EngineError> {
+        let taken_up = self.reopened && self.is_open(this.attempt);
+        if !taken_up && this.opening != Opening::Carried {
+            self.steps.clear();
+        }
+        let said = self.say(this, taken_up).await?;
+        if !taken_up {
+            let started = AttemptStarted {
+                round: this.round,
+                attempt: this.attempt,
+                model: self.candidates[this.candidate].profile.agent.model.clone(),
+                session: Some(said.session.id().clone()),
+                candidate: this.candidate as u64,
+                opening: this.opening,
+            };
+            self.emitter.emit(started)?;
+        }
+        if self.plan.dry_run {
+            self.dry_prompts(&said.user)?;
+            return Ok(Err(Failure::ours(FaultClass::SelfAbort, "dry run")));
+        }
+        if !taken_up && said.origin != Provenance::Internal {
+            self.images()?;
+        }
+        let Attempted { result, partial } = self.attempt(this, said, started).await?;
+        let attempt = this.attempt;
+        let outcome = match result {
+            Ok(answer) => {
+                let sha256 = self.emitter.store(Stored::Blob, answer.text.as_bytes())?;
+                self.emitter.emit(AttemptFinished {
+                    attempt,
+                    stop_reason: answer.stop_reason,
+                    output_sha256: Some(sha256.clone()),
+                })?;
+                self.answer = Some(answer.text);
+                Ok(Some(sha256))
+            }
+            Err(failure) => {
+                let partial_sha256 = if partial.is_empty() {
+                    None
+                } else {
+                    Some(self.emitter.store(Stored::Blob, partial.as_bytes())?)
+                };
+                if !partial.is_empty() {
+                    self.answer = Some(partial);
+                }
+                self.emitter.emit(AttemptFailed { attempt, failure: failure.clone(), partial_sha256 })?;
+                Err(failure)
+            }
+        };
+        self.emitter.sync()?;
+        Ok(outcome)
+    }
+
+    /// What follows a failure, after the wait that it takes.
+    async fn after(
+        &mut self,
+        failed: &Try,
+        failure: &Failure,
+        started: &mut Instant,
+    ) -> Result<Next, EngineError> {
+        // A second writer must not start while the first may still be there.
+        if self.plan.dry_run || failure.cleanup.is_some() {
+            return Ok(Next::Settle);
+        }
+        let again = |candidate, opening| Try {
+            round: failed.round,
+            attempt: failed.attempt.next(),
+            candidate,
+            opening,
+        };
+        if failure.class == FaultClass::SelfAbort && failure.rule == "provost.self_abort" {
+            let stopped = self.shutdown.asked().is_some();
+            return Ok(if stopped {
+                Next::Stopped
+            } else {
+                Next::Again(again(failed.candidate, failed.opening))
+            });
+        }
+        let decision = self.decide(failed, failure);
+        if self.shutdown.asked().is_some() {
+            let ends = matches!(decision, Decision::GiveUp | Decision::Abort);
+            return Ok(if ends { Next::Settle } else { Next::Stopped });
+        }
+        let reason = format!("{}: {}", failure.class, failure.evidence);
+        match decision {
+            Decision::RetrySame { after } => {
+                let complete = self.wait(reason, after).await?;
+                let opening = self.opening(failed.candidate, failed.candidate, false);
+                self.or_stopped(complete, again(failed.candidate, opening))
+            }
+            Decision::FallBack { reach } => {
+                self.leave_candidate(failed.candidate, failure);
+                let Some(next) = self.chain().next(failed.candidate, failure.class, reach) else {
+                    return Ok(Next::Settle);
+                };
+                let opening = self.opening(failed.candidate, next, false);
+                Ok(Next::Again(again(next, opening)))
+            }
+            Decision::Compact => Ok(Next::Again(again(failed.candidate, Opening::Retold))),
+            Decision::WaitUntil { at } => {
+                self.leave_candidate(failed.candidate, failure);
+                let at = self.chain().earliest().map_or(at, |earliest| earliest.min(at));
+                let now = self.emitter.clock().stamp();
+                let length = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+                let begun = self.emitter.clock().now();
+                let complete = self.wait(reason, length).await?;
+                // A person wants this wait; the round's own clock stands still meanwhile.
+                *started += self.emitter.clock().now() - begun;
+                // What had to cool has cooled: the walk begins anew.
+                let next = self.chain().begin(0);
+                let opening = self.opening(failed.candidate, next, false);
+                self.or_stopped(complete, again(next, opening))
+            }
+            Decision::Abort | Decision::GiveUp => {
+                self.leave_candidate(failed.candidate, failure);
+                Ok(Next::Settle)
+            }
+        }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the arms of a decision are results")]
+    fn or_stopped(&self, complete: bool, next: Try) -> Result<Next, EngineError> {
+        Ok(match complete {
+            true => Next::Again(next),
+            false if self.shutdown.asked().is_some() => Next::Stopped,
+            // The wall of the run was reached in the wait.
+            false => Next::Settle,
+        })
+    }
+
+    fn decide(&self, failed: &Try, failure: &Failure) -> Decision {
+        let tally = self.emitter.tally();
+        let turn = tally.open.as_ref().map(|open| open.turn.clone()).unwrap_or_default();
+        let retry = &self.plan.profile.retry;
+        let policy =
+            Policy { same_model: retry.same_model, max_fallbacks: retry.max_fallbacks, wait: retry.wait.0 };
+        let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let history = History {
+            retries: count(turn.retries),
+            fallbacks: count(turn.fallbacks),
+            identical: count(turn.identical),
+            identical_candidates: count(turn.identical_candidates),
+            waited: Duration::from_millis(turn.waited_ms),
+            compacted: turn.compacted,
+            ways: self.ways(failed.candidate, failure.class, &turn),
+        };
+        let seed = self.plan.seed ^ failed.attempt.0;
+        fault::decide(failure, &history, &policy, self.emitter.clock().stamp(), seed)
+    }
+
+    fn ways(&self, candidate: usize, class: FaultClass, turn: &Turn) -> Ways {
+        let begun = turn.has_begun();
+        Ways {
+            compact: begun || self.continued_session(candidate).is_some(),
+            repeatable: !begun || self.opening(candidate, candidate, false) != Opening::Retold,
+            patient: self.plan.patient,
+            ..self.chain().ways(candidate, class)
+        }
+    }
+
+    /// The chain as it stands now.
+    pub(super) fn chain(&self) -> Chain {
+        let now = self.emitter.clock().stamp();
+        let standing = |party| self.accounts.standing(party, now);
+        Chain {
+            links: self.candidates.iter().map(Link::of).collect(),
+            standings: self
+                .candidates
+                .iter()
+                .map(|candidate| Standing::of(candidate.party.as_ref().and_then(standing).as_ref()))
+                .collect(),
+            patience: now.checked_add(self.plan.profile.retry.wait.0).unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    /// The recorded steps that an attempt goes on from.
+    pub(super) fn replayed(&self, this: &Try) -> Vec<Replayed> {
+        let open = self.emitter.tally().open.as_ref();
+        let made_by_another = open.is_some_and(|open| open.turn.steps_by != this.candidate as u64);
+        let carried = this.opening == Opening::Carried || (self.reopened && self.is_open(this.attempt));
+        match (carried, made_by_another) {
+            (false, _) => Vec::new(),
+            (true, false) => self.steps.clone(),
+            (true, true) => self.steps.iter().cloned().map(Replayed::impersonal).collect(),
+        }
+    }
+
+    /// Why a candidate is asked that did not take the last request.
+    pub(super) fn why_another(&self) -> String {
+        let open = self.emitter.tally().open.as_ref();
+        let failure = open.and_then(|open| open.failure.as_ref());
+        match (failure, open.map_or(0, |open| open.turn.candidate)) {
+            (Some(failure), _) => failure.class.word().to_owned(),
+            (None, 0) => "restored".to_owned(),
+            (None, _) => "cooling".to_owned(),
+        }
+    }
+
+    /// What becomes of a round that would have been tried again, had nobody asked to end. What failed stays on record in
+    /// `attempt.failed`.
+    fn interrupted(&self) -> Failure {
+        let signal = self.shutdown.asked().map_or(0, |asked| asked.signal);
+        Failure::ours(FaultClass::UserAbort, format!("interrupted by signal {signal}"))
+    }
+
+    /// Waits where it can be seen; false when it was cut short.
+    async fn wait(&mut self, reason: String, length: Duration) -> Result<bool, EngineError> {
+        let until = self.emitter.clock().stamp().checked_add(length).unwrap_or(Timestamp::MAX);
+        self.emitter.emit(WaitStarted { reason, until })?;
+        let asked = self.shutdown.asked().map_or(0, |asked| asked.times);
+        let mut shutdown = self.shutdown.clone();
+        let now = self.emitter.clock().now();
+        let end = now.checked_add(length).unwrap_or(now + Duration::from_secs(366 * 86_400));
+        let cut = self.wall.is_some_and(|wall| wall < end);
+        let complete = tokio::select! {
+            () = tokio::time::sleep_until(self.wall.map_or(end, |wall| wall.min(end)).into()) => !cut,
+            _ = shutdown.asked_more_than(asked) => false,
+        };
+        self.emitter.emit(WaitEnded { complete })?;
+        Ok(complete)
+    }
+
+    fn is_open(&self, attempt: AttemptNumber) -> bool {
+        let open = self.emitter.tally().open.as_ref();
+        open.is_some_and(|open| open.attempt_open && open.attempt == attempt)
+    }
+
+    /// The session of earlier rounds that an attempt at this candidate goes on with.
+    pub(super) fn continued_session(&self, candidate: usize) -> Option<SessionPlan> {
+        self.lineage(candidate)
+    }
+}

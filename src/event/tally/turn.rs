@@ -1,0 +1,144 @@
+//! What one turn of the user has met so far: the facts that decide what happens after its next fault.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::blur;
+use crate::event::{
+    AttemptFailed, AttemptRetrying, AttemptStarted, FallbackSwitched, FaultClass, Opening, Seq, ToolCalled,
+    ToolId,
+};
+
+/// Tools that are remembered by name; of a longer turn the last ones are, and the number of the others.
+const KEPT_DEEDS: usize = 64;
+
+/// A tool that was called in this turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// The call.
+    pub id: ToolId,
+    /// The tool.
+    pub name: String,
+    /// What it was about.
+    pub about: String,
+    /// Whether it worked; `None` while its answer is not on record.
+    pub ok: Option<bool>,
+}
+
+/// The state of one turn of the user, over all attempts at it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The candidate of the last attempt.
+    pub candidate: u64,
+    /// Retries of the request on that candidate.
+    pub retries: u64,
+    /// Other candidates that have taken the request.
+    pub fallbacks: u64,
+    /// Names the last failure: its class and its words, without numbers.
+    pub failure: Option<String>,
+    /// Failures in a row with that name.
+    pub identical: u64,
+    /// On so many different candidates in a row.
+    pub identical_candidates: u64,
+    /// The candidate that failed last.
+    pub failed: u64,
+    /// Milliseconds waited between attempts, and those that agents' own retry loops have announced.
+    pub waited_ms: u64,
+    /// Whether the conversation was retold because it had grown too large.
+    pub compacted: bool,
+    /// The last tools that were called.
+    pub deeds: VecDeque<Deed>,
+    /// Tools called before those.
+    pub deeds_before: u64,
+    /// Whether any answer has come, be it a part of one.
+    pub answered: bool,
+    /// Where the steps begin that the conversation holds now.
+    pub steps_from: Seq,
+    /// The candidate that took the first of them.
+    pub steps_by: u64,
+    /// Since when the wait runs that runs now.
+    pub wait_since: Option<Timestamp>,
+}
+
+impl Turn {
+    /// Whether anything was done or said in it.
+    pub fn has_begun(&self) -> bool {
+        self.answered || !self.deeds.is_empty() || self.deeds_before > 0
+    }
+
+    /// `first`: no attempt came before this one.
+    pub(super) fn started(&mut self, started: &AttemptStarted, seq: Seq, first: bool) {
+        let same = !first && started.candidate == self.candidate;
+        if same && started.opening == Opening::Retold {
+            self.compacted = true;
+            self.retries = 0;
+        } else if same {
+            self.retries += u64::from(!self.own_end());
+        } else {
+            self.retries = 0;
+        }
+        self.candidate = started.candidate;
+        if started.opening != Opening::Carried {
+            (self.steps_from, self.steps_by) = (seq, started.candidate);
+        }
+    }
+
+    /// Whether the last attempt was ended by provost, so that making it again is no retry.
+    fn own_end(&self) -> bool {
+        self.failure.as_ref().is_some_and(|name| name.starts_with(FaultClass::SelfAbort.word()))
+    }
+
+    pub(super) fn switched(&mut self, switched: &FallbackSwitched) {
+        // The way back to the primary, and past a candidate that was not asked, are no steps of this turn.
+        if self.failure.is_some() {
+            self.fallbacks += 1;
+        }
+        self.candidate = switched.candidate;
+    }
+
+    pub(super) fn failed(&mut self, failed: &AttemptFailed) {
+        let failure = &failed.failure;
+        let name = format!("{}: {}", failure.class, blur(&failure.evidence));
+        if self.failure.as_ref() == Some(&name) {
+            self.identical += 1;
+            self.identical_candidates += u64::from(self.candidate != self.failed);
+        } else {
+            (self.identical, self.identical_candidates) = (1, 1);
+        }
+        self.failure = Some(name);
+        self.failed = self.candidate;
+        self.answered |= failure.emitted_output;
+    }
+
+    pub(super) fn retrying(&mut self, retrying: &AttemptRetrying) {
+        self.waited_ms = self.waited_ms.saturating_add(retrying.delay_ms.unwrap_or(0));
+    }
+
+    pub(super) fn waited(&mut self, until: Timestamp) {
+        if let Some(since) = self.wait_since.take() {
+            let waited = until.duration_since(since).as_millis().max(0);
+            self.waited_ms = self.waited_ms.saturating_add(u64::try_from(waited).unwrap_or(u64::MAX));
+        }
+    }
+
+    pub(super) fn called(&mut self, called: &ToolCalled) {
+        if self.deeds.len() == KEPT_DEEDS {
+            self.deeds.pop_front();
+            self.deeds_before += 1;
+        }
+        self.deeds.push_back(Deed {
+            id: called.id.clone(),
+            name: called.name.clone(),
+            about: called.about.clone(),
+            ok: None,
+        });
+    }
+
+    pub(super) fn returned(&mut self, id: &ToolId, ok: bool) {
+        if let Some(deed) = self.deeds.iter_mut().rev().find(|deed| deed.id == *id) {
+            deed.ok = Some(ok);
+        }
+    }
+}
