@@ -171,3 +171,6 @@ fn beyond(left: &Link, link: &Link, class: FaultClass, reach: Reach) -> bool {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
