@@ -111,8 +111,7 @@ impl Run {
             retry_after: Some(left(now, until).as_secs_f64()),
             reset_at: Some(until),
             evidence: format!("not asked, since it is told to wait: {evidence}"),
-            rule: NOT_ASKED.to_owned(),
-            ..Failure::ours(class, "")
+            ..Failure::ours(class, "").unasked()
         }
     }
 
@@ -122,7 +121,7 @@ impl Run {
         let now = self.emitter.clock().stamp();
         match result {
             Ok(_) => self.accounts.succeeded(party, now),
-            Err(failure) if failure.rule == NOT_ASKED => {}
+            Err(failure) if failure.not_asked() => {}
             Err(failure) if binds(failure, now) => {
                 self.accounts.failed(party, failure, now);
             }
@@ -135,7 +134,7 @@ impl Run {
     pub(super) fn leave_candidate(&self, candidate: usize, failure: &Failure) {
         let now = self.emitter.clock().stamp();
         if let Some(party) = &self.candidates[candidate].party
-            && failure.rule != NOT_ASKED
+            && !failure.not_asked()
             && !binds(failure, now)
         {
             self.accounts.failed(party, failure, now);
@@ -164,9 +163,6 @@ impl Run {
         Duration::from_millis(open.map_or(0, |open| open.turn.waited_ms))
     }
 }
-
-/// The rule of a failure of ours: the candidate was not asked at all.
-const NOT_ASKED: &str = "provost.not_asked";
 
 /// Whether a failure binds everybody at once: the server has said something that holds for all.
 fn binds(failure: &Failure, now: Timestamp) -> bool {

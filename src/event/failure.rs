@@ -145,6 +145,9 @@ pub struct Failure {
     pub cleanup: Option<String>,
 }
 
+/// The rule of a failure of ours: the candidate was not asked at all.
+const NOT_ASKED: &str = "provost.not_asked";
+
 impl Failure {
     /// A failure that provost itself establishes, such as a deadline.
     pub fn ours(class: FaultClass, evidence: impl Into<String>) -> Self {
@@ -161,6 +164,17 @@ impl Failure {
             rule: format!("provost.{}", class.word()),
             cleanup: None,
         }
+    }
+
+    /// Whether this is the failure of an attempt that did not ask at all, since the candidate must be left alone.
+    pub fn not_asked(&self) -> bool {
+        self.rule == NOT_ASKED
+    }
+
+    /// Makes it that.
+    #[must_use]
+    pub fn unasked(self) -> Self {
+        Self { rule: NOT_ASKED.to_owned(), ..self }
     }
 
     /// The reason, and the failed clean-up if there was one, in that order.

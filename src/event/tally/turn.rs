@@ -34,8 +34,10 @@ pub struct Turn {
     pub candidate: u64,
     /// Retries of the request on that candidate.
     pub retries: u64,
-    /// Other candidates that have taken the request.
+    /// Steps along the chain: other candidates that were asked, whatever came of it.
     pub fallbacks: u64,
+    /// Whether the last attempt is such a step and nothing says yet that it was asked.
+    pub stepped: bool,
     /// Names the last failure: its class and its words, without numbers.
     pub failure: Option<String>,
     /// Failures in a row with that name.
@@ -79,6 +81,8 @@ impl Turn {
         } else {
             self.retries = 0;
         }
+        // The first attempt of a turn is no step of it, wherever it begins, and neither is the way back after a long wait.
+        self.stepped = !first && started.candidate > self.candidate;
         self.candidate = started.candidate;
         if started.opening != Opening::Carried {
             (self.steps_from, self.steps_by) = (seq, started.candidate);
@@ -91,15 +95,21 @@ impl Turn {
     }
 
     pub(super) fn switched(&mut self, switched: &FallbackSwitched) {
-        // The way back to the primary, and past a candidate that was not asked, are no steps of this turn.
-        if self.failure.is_some() {
-            self.fallbacks += 1;
-        }
+        self.step();
         self.candidate = switched.candidate;
+    }
+
+    /// The step is made: whoever it leads to has the request.
+    fn step(&mut self) {
+        self.fallbacks += u64::from(std::mem::take(&mut self.stepped));
     }
 
     pub(super) fn failed(&mut self, failed: &AttemptFailed) {
         let failure = &failed.failure;
+        // Past a candidate that was not asked nothing is used up.
+        if !failure.not_asked() {
+            self.step();
+        }
         let name = format!("{}: {}", failure.class, blur(&failure.evidence));
         if self.failure.as_ref() == Some(&name) {
             self.identical += 1;
@@ -142,3 +152,6 @@ impl Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
