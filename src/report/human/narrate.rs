@@ -69,6 +69,10 @@ impl Narrator {
                 let what = format!("  ! attempt {}: {}", failed.attempt, self.failure(&failed.failure));
                 vec![self.paint(Ink::Warn, &what)]
             }
+            Kind::FallbackSwitched(switched) => {
+                let (to, why) = (style::clean(&switched.to), style::clean(&switched.why));
+                vec![self.paint(Ink::Warn, &format!("  goes on with {to}: {why}"))]
+            }
             Kind::WaitStarted(wait) => vec![self.wait(wait, event)],
             Kind::WaitEnded(wait) if !wait.complete => vec!["wait cut short".to_owned()],
             Kind::CheckEnded(ended) => self.check_ended(ended),
