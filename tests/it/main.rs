@@ -12,6 +12,7 @@ mod chat;
 mod chat_apis;
 mod chat_faults;
 mod chat_streams;
+mod fallback;
 mod generated;
 mod harness_files;
 mod llmock_judge;

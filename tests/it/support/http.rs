@@ -56,6 +56,12 @@ impl Response {
         self
     }
 
+    /// This body, and then that of another response.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.body.extend(other.body);
+        self
+    }
+
     /// With a header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
