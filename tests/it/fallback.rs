@@ -2,7 +2,9 @@
 //! every run whatever its endpoints do.
 
 mod chain;
+mod chance;
 mod clocks;
 mod more;
 
 mod stage;
+mod taken_up;

@@ -45,7 +45,7 @@ done
 "#;
 const MUTE: &str = "exec sleep 60\n";
 const CLAUDES: &str = "harness = \"command\"\ncommand = [\"sh\", \"a.sh\"]\nprotocol = \"claude-stream-json\"\n\
-                       fallback = [{ harness = \"command\", command = [\"sh\", \"b.sh\"], model = \"local/m1\" }]";
+                       fallback = [{ harness = \"command\", command = [\"sh\", \"b.sh\"] }]";
 
 const ROWS: &[Row] = &[
     Row {
@@ -76,14 +76,15 @@ const ROWS: &[Row] = &[
     Row {
         id: "D3",
         says: "idle while it waits: the clock stays armed",
-        decided: "the nearest thing is a chunk without a choice in it",
+        decided: "the nearest thing is a chunk without a choice in it; the first one says that the request was taken, and from \
+                  then on the clock of the stall runs, which nothing without content moves",
         endpoints: &[&[Noise("data: {\"id\":\"c\",\"choices\":[]}\n\n")], &[Answers]],
         sets: SHORT,
         candidates: &[0, 1],
-        classes: FIRST_EVENT,
+        classes: &["stall"],
         switched: &[1],
         requests: &[1, 1],
-        takes: (0.5, 10.0),
+        takes: (2.0, 10.0),
         ..ROW
     },
     Row {
@@ -110,6 +111,8 @@ const ROWS: &[Row] = &[
     Row {
         id: "D7",
         says: "an update without visible text keeps the clock",
+        decided: "the first chunk says that the request was taken; the clock of the stall runs on, whatever comes without \
+                  content",
         endpoints: &[
             &[Noise(
                 "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
@@ -118,10 +121,10 @@ const ROWS: &[Row] = &[
         ],
         sets: SHORT,
         candidates: &[0, 1],
-        classes: FIRST_EVENT,
+        classes: &["stall"],
         switched: &[1],
         requests: &[1, 1],
-        takes: (0.5, 10.0),
+        takes: (2.0, 10.0),
         ..ROW
     },
     Row {
@@ -186,6 +189,8 @@ const ROWS: &[Row] = &[
     Row {
         id: "D11",
         says: "empty parts are no progress",
+        decided: "the first chunk says that the request was taken; the clock of the stall runs on, whatever comes without \
+                  content",
         endpoints: &[
             &[Noise(
                 "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":null}]}\n\n",
@@ -194,10 +199,10 @@ const ROWS: &[Row] = &[
         ],
         sets: SHORT,
         candidates: &[0, 1],
-        classes: FIRST_EVENT,
+        classes: &["stall"],
         switched: &[1],
         requests: &[1, 1],
-        takes: (0.5, 10.0),
+        takes: (2.0, 10.0),
         ..ROW
     },
     Row {
@@ -296,10 +301,11 @@ const ROWS: &[Row] = &[
     Row {
         id: "D17",
         says: "to come back in 24 days: the next one at once",
+        decided: "a wait of days is a used-up quota",
         endpoints: &[&[Asks("2073600")], &[Answers]],
         sets: &["retry.same_model=2"],
         candidates: &[0, 1],
-        classes: &["rate_limited"],
+        classes: &["quota_exhausted"],
         switched: &[1],
         requests: &[1, 1],
         takes: (0.0, 5.0),

@@ -26,7 +26,7 @@ fn each_chain_that_cannot_be_walked_is_refused() {
             model: "",
             entries: &[],
             sets: &[],
-            says: "agent.model",
+            says: "model",
         },
         Refused {
             id: "B20",

@@ -2,7 +2,6 @@
 #![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -177,7 +176,6 @@ pub(super) struct Played {
     pub(super) events: Vec<Value>,
     pub(super) requests: Vec<Vec<Recorded>>,
     pub(super) sandbox: Sandbox,
-    pub(super) dir: PathBuf,
 }
 
 impl Played {
@@ -260,7 +258,7 @@ pub(super) fn play(row: &Row) -> Played {
     let dir = sandbox.path("run");
     let events = if dir.join("journal.jsonl").exists() { events(&dir) } else { Vec::new() };
     let requests = servers.iter().map(|server| server.requests()).collect();
-    Played { ran, took, events, requests, sandbox, dir }
+    Played { ran, took, events, requests, sandbox }
 }
 
 /// What does not hold of a run.
