@@ -108,7 +108,7 @@ fn again(
         None => match cooldown::said(failure, now).map(|at| Duration::try_from(at.duration_since(now))) {
             Some(Ok(wait)) if !wait.is_zero() => Some(wait).filter(|wait| *wait <= left),
             // Nothing was said, or a time that is over.
-            _ => Some(jitter::backoff(history.retries, seed)),
+            _ => Some(jitter::backoff(history.retries, seed)).filter(|wait| *wait <= left),
         },
     }
 }

@@ -281,6 +281,26 @@ fn any_failure() -> impl Strategy<Value = Failure> {
     )
 }
 
+/// What we estimate ourselves is no longer than what may still be waited in the turn, as what a server names is not.
+#[test]
+fn no_wait_of_our_own_is_longer_than_what_is_left() {
+    let left = Duration::from_millis(300);
+    let history = History { waited: POLICY.wait.checked_sub(left).unwrap(), ..FIRST };
+    let (mut within, mut beyond) = (0, 0);
+    for seed in 0..200 {
+        let failure = of(C::ServerError, FaultScope::Provider);
+        match super::super::decide(&failure, &history, &POLICY, now(), seed) {
+            Decision::RetrySame { after } => {
+                assert!(after <= left, "{after:?}");
+                within += 1;
+            }
+            Decision::FallBack { reach: Reach::Provider } => beyond += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(within > 20 && beyond > 20, "{within} fit and {beyond} do not");
+}
+
 proptest! {
     /// I-6, and all that binds every decision.
     #[test]
