@@ -31,27 +31,29 @@ impl Run {
 
     /// What is said in an attempt. `taken_up`: it was open when provost was killed, and goes on.
     pub(super) async fn say(&mut self, this: &Try, taken_up: bool) -> Result<Said, EngineError> {
-        if taken_up {
-            let open = self.emitter.tally().open.as_ref();
-            if let Some(session) = open.and_then(|open| open.session.clone()) {
-                let user = self.turn_of_the_user(this.round, false)?;
-                return Ok(Said { session: SessionPlan::Fresh(session), user, origin: Provenance::User });
-            }
-        }
-        let interrupted = self.reopened && this.attempt.0 > 1 && this.opening == Opening::Fresh;
+        let open = self.emitter.tally().open.as_ref();
+        // A conversation that goes on begins as it began, whatever was done in it since.
+        let goes_on = taken_up || this.opening == Opening::Carried;
+        let opening = match open {
+            Some(open) if goes_on => open.turn.began,
+            _ => this.opening,
+        };
+        let taken_up = open.and_then(|open| open.session.clone()).filter(|_| taken_up);
+        let interrupted = self.reopened && this.attempt.0 > 1 && opening == Opening::Fresh && !goes_on;
         let turn = self.turn_of_the_user(this.round, interrupted)?;
         let turn = retell::Turn::new(Provenance::User, turn, &self.plan.images);
         let launch = Launch { turn: Some(turn), system: self.plan.system.clone(), tools: Vec::new() };
-        let done = match this.opening {
+        let done = match opening {
             Opening::Fresh | Opening::Carried => Done::default(),
-            Opening::Resumed | Opening::Retold => self.done(this.opening == Opening::Retold).await,
+            Opening::Resumed | Opening::Retold => self.done(opening == Opening::Retold, goes_on).await,
         };
-        let telling = Story::new(launch).tell(this.opening, &done);
-        Ok(Said { session: self.session(this), user: telling.text, origin: telling.origin })
+        let telling = Story::new(launch).tell(opening, &done);
+        let session = taken_up.map_or_else(|| self.session(this), SessionPlan::Fresh);
+        Ok(Said { session, user: telling.text, origin: telling.origin })
     }
 
-    /// What was done in this turn so far.
-    async fn done(&mut self, look: bool) -> Done {
+    /// What was done in this turn so far; where a conversation goes on, what was done before that.
+    async fn done(&mut self, look: bool, goes_on: bool) -> Done {
         let diff_stat = match (&self.survey, look) {
             (Some(survey), true) => survey.check(String::new()).await.evidence,
             _ => String::new(),
@@ -59,8 +61,13 @@ impl Run {
         let Some(open) = &self.emitter.tally().open else { return Done { diff_stat, ..Done::default() } };
         let told =
             |deed: &Deed| retell::Deed { name: deed.name.clone(), about: deed.about.clone(), ok: deed.ok };
-        let tools = open.turn.deeds.iter().map(told).collect();
-        Done { tools, last_words: open.last_words.clone(), diff_stat }
+        let turn = &open.turn;
+        let (tools, last_words) = if goes_on {
+            (turn.told().map(told).collect(), turn.words_told.clone())
+        } else {
+            (turn.deeds.iter().map(told).collect(), open.last_words.clone())
+        };
+        Done { tools, last_words, diff_stat }
     }
 
     /// The conversation that an attempt adds to.

@@ -359,7 +359,8 @@ impl Tally {
         let Some(open) = &mut self.open else { return };
         match &event.kind {
             Kind::AttemptStarted(started) => {
-                open.turn.started(started, event.seq, open.attempt == AttemptNumber(0));
+                let first = open.attempt == AttemptNumber(0);
+                open.turn.started(started, event.seq, first, &open.last_words);
                 open.attempt = started.attempt;
                 open.attempt_seq = event.seq;
                 open.attempt_open = true;

@@ -60,6 +60,12 @@ pub struct Turn {
     pub steps_from: Seq,
     /// The candidate that took the first of them.
     pub steps_by: u64,
+    /// How that conversation began: never by going on from recorded steps.
+    pub began: Opening,
+    /// Tools that had been called before it.
+    pub deeds_told: u64,
+    /// The last words before it.
+    pub words_told: String,
     /// Since when the wait runs that runs now.
     pub wait_since: Option<Timestamp>,
 }
@@ -70,8 +76,14 @@ impl Turn {
         self.answered || !self.deeds.is_empty() || self.deeds_before > 0
     }
 
-    /// `first`: no attempt came before this one.
-    pub(super) fn started(&mut self, started: &AttemptStarted, seq: Seq, first: bool) {
+    /// The tools that had been called before the conversation of now began, as far as they are remembered.
+    pub fn told(&self) -> impl Iterator<Item = &Deed> {
+        let told = self.deeds_told.saturating_sub(self.deeds_before);
+        self.deeds.iter().take(usize::try_from(told).unwrap_or(usize::MAX))
+    }
+
+    /// `first`: no attempt came before this one; `words`: the last ones before it.
+    pub(super) fn started(&mut self, started: &AttemptStarted, seq: Seq, first: bool, words: &str) {
         let same = !first && started.candidate == self.candidate;
         if same && started.opening == Opening::Retold {
             self.compacted = true;
@@ -86,6 +98,9 @@ impl Turn {
         self.candidate = started.candidate;
         if started.opening != Opening::Carried {
             (self.steps_from, self.steps_by) = (seq, started.candidate);
+            self.began = started.opening;
+            self.deeds_told = self.deeds_before + self.deeds.len() as u64;
+            words.clone_into(&mut self.words_told);
         }
     }
 

@@ -295,6 +295,18 @@ const ROWS: &[Row] = &[
         ..ROW
     },
     Row {
+        id: "B26-wait",
+        says: "with `--wait` the earliest reset is waited for, and the walk begins anew",
+        endpoints: &[&[Spent("1"), Answers], &[Spent("2")]],
+        flags: &["--wait"],
+        candidates: &[0, 1, 0],
+        classes: &["quota_exhausted", "quota_exhausted"],
+        requests: &[2, 1],
+        waits: 1,
+        takes: (0.8, 10.0),
+        ..ROW
+    },
+    Row {
         id: "B28-on",
         says: "one notice",
         decided: "one `fallback.switched`, once it is taken, and one line; there are no toasts",
@@ -351,6 +363,27 @@ const ROWS: &[Row] = &[
         also: |played| {
             let wall = played.sandbox.read("wall");
             (wall == "red\n").then_some(()).ok_or(format!("the wall is {wall:?}"))
+        },
+        ..ROW
+    },
+    Row {
+        id: "B29-told-on",
+        says: "a conversation that was told what was done is told it again when it goes on",
+        endpoints: &[&[Runs("echo red >> wall"), DOWN], &[Runs("cat wall"), Asks("0.1"), Answers]],
+        agent: "tools = [\"shell\"]",
+        sets: &["retry.same_model=1"],
+        candidates: &[0, 0, 1, 1],
+        openings: &["fresh", "carried", "retold", "carried"],
+        classes: &["server_error", "server_error", "rate_limited"],
+        switched: &[1],
+        requests: &[3, 3],
+        waits: 2,
+        also: |played| {
+            let told = |request: &crate::support::http::Recorded| {
+                request.json()["messages"].to_string().matches("echo red >> wall").count()
+            };
+            let told: Vec<usize> = played.requests[1].iter().map(told).collect();
+            (told == [1, 1, 1]).then_some(()).ok_or(format!("what was done was told {told:?} times"))
         },
         ..ROW
     },

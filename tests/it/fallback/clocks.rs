@@ -445,6 +445,27 @@ fn d4_a_stop_during_a_wait_is_the_end_of_it() {
     }
 }
 
+/// D4: the same for a wait before the first request, for what another run has met.
+#[test]
+fn d4_a_stop_while_it_waits_for_leave_asks_nobody() {
+    let row = Row { sets: &["retry.wait=0s"], ..ROW };
+    let server = std::sync::Arc::new(endpoint(&[Asks("20"), Answers]));
+    let sandbox = Sandbox::new(&profile(&row, std::slice::from_ref(&server)));
+    let (ran, _) = call(&sandbox, &row, "first");
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    let child = sandbox.start(&["run", "--out", "second", TASK]);
+    wait_for("the wait", || sandbox.read("second/journal.jsonl").contains("\"wait.started\""));
+    let asked = Instant::now();
+    signal(child.id(), "TERM");
+    let ran = finish(child);
+    assert!(asked.elapsed() < Duration::from_millis(1500), "{:?} {}", asked.elapsed(), ran.err);
+    assert_eq!(ran.code, Some(143), "{}", ran.err);
+    let second = events(&sandbox.path("second"));
+    assert_eq!(second.last().unwrap()["outcome"], "interrupted", "{}", ran.err);
+    assert_eq!(of_kind(&second, "wait.ended")[0]["complete"], false);
+    assert_eq!(server.requests().len(), 1);
+}
+
 /// B25, B17, B23: what one run has met, the next ones know.
 #[test]
 fn b25_what_a_run_has_met_the_next_ones_know() {

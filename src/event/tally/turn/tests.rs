@@ -281,6 +281,38 @@ fn the_steps_of_a_conversation_begin_where_it_does() {
     }
 }
 
+/// A conversation that goes on, at once or when the run is taken up again, begins as it began.
+#[test]
+fn what_a_conversation_was_told_at_its_beginning_is_kept() {
+    let before = [Round(1), Starts(0, FRESH), Says, Calls(1), Returns(1), BUSY];
+    let then = |words: &[Word]| turn(&before.iter().chain(words).cloned().collect::<Vec<_>>());
+    let told = |turn: &Turn| turn.told().map(|deed| deed.id.to_string()).collect::<Vec<_>>();
+    let retold = [Starts(1, Opening::Retold), Says, Calls(2), Returns(2), BUSY];
+    let rows: [(&str, Turn, Opening, &[&str], &str); 4] = [
+        ("fresh", then(&[]), FRESH, &[], ""),
+        ("retold", then(&retold), Opening::Retold, &["1"], "words"),
+        (
+            "went on",
+            then(&[&retold[..], &[Starts(1, Opening::Carried)]].concat()),
+            Opening::Retold,
+            &["1"],
+            "words",
+        ),
+        (
+            "again",
+            then(&[&retold[..], &[Starts(2, Opening::Retold)]].concat()),
+            Opening::Retold,
+            &["1", "2"],
+            "words",
+        ),
+    ];
+    for (id, turn, began, deeds, words) in rows {
+        assert_eq!(turn.began, began, "{id}");
+        assert_eq!(told(&turn), deeds, "{id}");
+        assert_eq!(turn.words_told, words, "{id}");
+    }
+}
+
 #[test]
 fn a_retold_conversation_is_compacted_only_at_the_same_candidate() {
     let begun = [Round(1), Starts(0, FRESH), Says, Fails(FaultClass::ContextOverflow, "large")];
