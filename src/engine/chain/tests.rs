@@ -130,6 +130,7 @@ fn each_row_begins_where_it_says() {
 }
 
 /// Where a walk goes after a failure.
+#[derive(Clone, Copy)]
 struct Goes {
     id: &'static str,
     says: &'static str,

@@ -10,7 +10,7 @@ use crate::support::sandbox::{Sandbox, events, finish, of_kind, signal, wait_for
 
 use Does::{Answers, Asks, Cuts, Drips, Late, Lingers, Noise, Runs, Says, Silent, Stops};
 
-const SHORT: &[&str] = &["round.first_event=500ms", "round.stall=2s"];
+const SHORT: &[&str] = &["round.first_event=800ms", "round.stall=2s"];
 const FIRST_EVENT: &[&str] = &["first_event_timeout"];
 
 /// A fake agent that answers in the words of a known one.
@@ -57,7 +57,7 @@ const ROWS: &[Row] = &[
         classes: &["server_error", "first_event_timeout"],
         switched: &[2],
         requests: &[1, 1, 1],
-        takes: (0.5, 10.0),
+        takes: (0.8, 10.0),
         ..ROW
     },
     Row {
@@ -70,7 +70,7 @@ const ROWS: &[Row] = &[
         classes: FIRST_EVENT,
         switched: &[1],
         requests: &[1, 1],
-        takes: (0.5, 10.0),
+        takes: (0.8, 10.0),
         ..ROW
     },
     Row {
@@ -136,7 +136,7 @@ const ROWS: &[Row] = &[
         classes: &["first_event_timeout", "auth", "first_event_timeout"],
         switched: &[3],
         requests: &[1, 1, 1, 1],
-        takes: (1.0, 10.0),
+        takes: (1.6, 10.0),
         ..ROW
     },
     Row {
@@ -147,17 +147,17 @@ const ROWS: &[Row] = &[
         candidates: &[0, 1],
         classes: FIRST_EVENT,
         switched: &[1],
-        takes: (0.5, 10.0),
+        takes: (0.8, 10.0),
         ..ROW
     },
     Row {
         id: "D10-text",
         says: "any text ends the clock of the first event; the rest may be later",
-        endpoints: &[&[Drips(1, 900)], &[Answers]],
+        endpoints: &[&[Drips(1, 1300)], &[Answers]],
         sets: SHORT,
         candidates: &[0],
         requests: &[1, 0],
-        takes: (0.9, 10.0),
+        takes: (1.3, 10.0),
         ..ROW
     },
     Row {
@@ -215,7 +215,7 @@ const ROWS: &[Row] = &[
         classes: FIRST_EVENT,
         switched: &[1],
         requests: &[1, 1],
-        takes: (0.5, 10.0),
+        takes: (0.8, 10.0),
         ..ROW
     },
     Row {
@@ -228,7 +228,7 @@ const ROWS: &[Row] = &[
         candidates: &[0],
         classes: FIRST_EVENT,
         requests: &[1],
-        takes: (0.5, 10.0),
+        takes: (0.8, 10.0),
         ..ROW
     },
     Row {
@@ -245,12 +245,12 @@ const ROWS: &[Row] = &[
     Row {
         id: "D15",
         says: "a tool that runs without a word is no stall",
-        endpoints: &[&[Runs("sleep 1.2"), Answers], &[Answers]],
+        endpoints: &[&[Runs("sleep 1.6"), Answers], &[Answers]],
         agent: "tools = [\"shell\"]",
-        sets: &["round.first_event=600ms", "round.stall=500ms"],
+        sets: &["round.first_event=800ms", "round.stall=800ms"],
         candidates: &[0],
         requests: &[2, 0],
-        takes: (1.2, 10.0),
+        takes: (1.6, 10.0),
         ..ROW
     },
     Row {

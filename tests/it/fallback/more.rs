@@ -63,10 +63,13 @@ fn each_chain_that_cannot_be_walked_is_refused() {
     }
 }
 
+/// A name, what the profile says itself, the exit code, the candidates, and the requests at each endpoint.
+type Inherits = (&'static str, &'static str, i32, &'static [u64], [usize; 3]);
+
 /// B4: a profile that extends another one has its chain; its own wins, and its own empty one means none.
 #[test]
 fn b4_a_chain_is_inherited_unless_there_is_an_own_one() {
-    let rows: [(&str, &str, i32, &[u64], [usize; 3]); 3] = [
+    let rows: [Inherits; 3] = [
         ("inherited", "", 0, &[0, 1], [1, 1, 0]),
         ("own", "[agent]\nfallback = [{ model = \"local/m2\", endpoint = \"e2\" }]\n", 0, &[0, 1], [1, 0, 1]),
         ("own-empty", "[agent]\nfallback = []\n", 4, &[0], [1, 0, 0]),

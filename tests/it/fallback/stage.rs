@@ -307,8 +307,7 @@ pub(super) fn always(events: &[Value], requests: &[Vec<Recorded>], wrong: &mut W
                 wrong.unless(!waiting, "I-3: two waits at a time");
                 waiting = true;
             }
-            "wait.ended" => waiting = false,
-            "run.resumed" => waiting = false,
+            "wait.ended" | "run.resumed" => waiting = false,
             kind @ ("turn.ended" | "tool.called" | "tool.returned" | "fallback.switched") => {
                 wrong.unless(open.is_some(), format!("I-1: {kind} of an attempt that is over"));
             }

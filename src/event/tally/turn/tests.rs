@@ -124,8 +124,13 @@ fn events(words: &[Word]) -> Vec<Event> {
 }
 
 fn fold(words: &[Word]) -> Tally {
-    let mut tally = Tally::default();
-    events(words).iter().for_each(|event| tally.apply(event));
+    folded(Tally::default(), &events(words))
+}
+
+fn folded(mut tally: Tally, events: &[Event]) -> Tally {
+    for event in events {
+        tally.apply(event);
+    }
     tally
 }
 
@@ -364,16 +369,13 @@ proptest! {
     ) {
         let words: Vec<Word> = std::iter::once(Round(1)).chain(words).collect();
         let events = events(&words);
-        let mut whole = Tally::default();
-        events.iter().for_each(|event| whole.apply(event));
-        let cut = at.index(events.len());
-        let mut before = Tally::default();
-        events[..cut].iter().for_each(|event| before.apply(event));
+        let whole = folded(Tally::default(), &events);
+        let before = folded(Tally::default(), &events[..at.index(events.len())]);
         let kept = serde_json::to_vec(&before).unwrap();
-        let mut taken_up: Tally = serde_json::from_slice(&kept).unwrap();
+        let taken_up: Tally = serde_json::from_slice(&kept).unwrap();
         prop_assert_eq!(&taken_up, &before);
-        let from = again.index(cut + 1);
-        events[from..].iter().for_each(|event| taken_up.apply(event));
+        let from = again.index(at.index(events.len()) + 1);
+        let taken_up = folded(taken_up, &events[from..]);
         prop_assert_eq!(taken_up, whole);
     }
 
