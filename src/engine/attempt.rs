@@ -184,7 +184,7 @@ impl Run {
         if let Some(error) = broken {
             return Err(EngineError::Record(error));
         }
-        let result = match (result, watch.ending) {
+        let result = match (result, watch.ending.take()) {
             // The terminal event was complete before the end was ordered: it stands.
             (Ok(answer), _) => Ok(answer),
             (Err(failure), Some(ours)) => Err(Failure {
@@ -195,6 +195,10 @@ impl Run {
             }),
             (Err(failure), None) => Err(self.with_reset(failure)),
         };
+        if result.is_ok() {
+            // Some begin with the whole answer.
+            self.switched(&watch)?;
+        }
         self.tell_account(this.candidate, &result);
         self.leave_the_gate(this.candidate, result.as_ref().err());
         Ok(Attempted { result, partial: watch.words })
@@ -273,8 +277,9 @@ impl Run {
             }
             Report::Accepted(accepted) => {
                 watch.deadlines.alive(now);
+                self.turnstile.accepted(now);
+                // An agent that is there has the prompt; whether its model takes it is seen when that begins.
                 self.emitter.emit(accepted)?;
-                self.switched(watch)?;
             }
             Report::Begun => self.begun(watch, now)?,
             Report::Text(text) => {

@@ -47,7 +47,48 @@ const MUTE: &str = "exec sleep 60\n";
 const CLAUDES: &str = "harness = \"command\"\ncommand = [\"sh\", \"a.sh\"]\nprotocol = \"claude-stream-json\"\n\
                        fallback = [{ harness = \"command\", command = [\"sh\", \"b.sh\"] }]";
 
+/// One that answers when it is told to end.
+const TOO_LATE: &str = r#"
+trap 'printf "%s\n" "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"Late.\",\"stop_reason\":\"end_turn\",\"session_id\":\"s1\",\"total_cost_usd\":0,\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}"; exit 0' TERM
+while :; do sleep 0.1; done
+"#;
+const THREE: &str = "harness = \"command\"\ncommand = [\"sh\", \"a.sh\"]\nprotocol = \"claude-stream-json\"\n\
+                     fallback = [{ harness = \"command\", command = [\"sh\", \"b.sh\"] }, \
+                     { harness = \"command\", command = [\"sh\", \"c.sh\"] }]";
+const TEXTS: &str = "harness = \"command\"\ncommand = [\"sh\", \"a.sh\"]\n\
+                     fallback = [{ harness = \"command\", command = [\"sh\", \"b.sh\"] }]";
+
 const ROWS: &[Row] = &[
+    Row {
+        id: "B5-text",
+        says: "an agent that says nothing until its answer has taken the turn with that",
+        program: (TEXTS, &[("a.sh", "kill -9 $$\n"), ("b.sh", "echo It is painted.\n")]),
+        candidates: &[0, 1],
+        classes: &["agent_crash"],
+        switched: &[1],
+        ..ROW
+    },
+    Row {
+        id: "B16-agent",
+        says: "an agent that is there, and whose model refuses, has taken nothing",
+        program: (THREE, &[("a.sh", MUTE), ("b.sh", REFUSES), ("c.sh", ANSWERS)]),
+        sets: SHORT,
+        candidates: &[0, 1, 2],
+        classes: &["first_event_timeout", "auth"],
+        switched: &[2],
+        takes: (0.8, 10.0),
+        ..ROW
+    },
+    Row {
+        id: "B24-late",
+        says: "an agent that is ended for its silence answers as it goes",
+        decided: "nobody else was asked yet, and a whole answer is an answer",
+        program: (CLAUDES, &[("a.sh", TOO_LATE), ("b.sh", ANSWERS)]),
+        sets: SHORT,
+        candidates: &[0],
+        takes: (0.8, 10.0),
+        ..ROW
+    },
     Row {
         id: "D1",
         says: "the fallback that was asked is silent: its request is taken back, then the next one is asked",
