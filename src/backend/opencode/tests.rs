@@ -15,6 +15,8 @@ use crate::backend::agent::Signal;
 use crate::event::{Failure, FaultClass};
 use crate::profile::Permissions;
 
+mod rows;
+
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn read(name: &str) -> Vec<u8> {
