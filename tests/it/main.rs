@@ -34,5 +34,6 @@ mod real_model_clis;
 mod real_model_opencode;
 mod real_opencode;
 mod resume;
+mod rows;
 mod run;
 mod support;
