@@ -22,8 +22,8 @@ pub(super) fn standing(messages: &[Message]) -> Standing {
     let answers = || messages.iter().filter(|message| message.assistant && !message.summary);
     let Some(last) = answers().next_back() else {
         // A summary that failed is the reason why there is no answer.
-        let failed = messages.iter().rev().filter(|message| message.assistant);
-        let failed = failed.filter_map(|message| message.error.as_ref()).next();
+        let mut summaries = messages.iter().rev().filter(|message| message.assistant);
+        let failed = summaries.find_map(|message| message.error.as_ref());
         return failed.map_or(Standing::Nothing, |error| Standing::Ended(Err(fault::classify(error, false))));
     };
     let emitted_output = answers().any(|message| !message.text().is_empty() || message.tool_calls() > 0);

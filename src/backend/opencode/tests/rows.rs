@@ -71,7 +71,7 @@ fn bare(info: Value) -> Value {
     json!({ "info": info, "parts": [] })
 }
 
-fn failed(id: &str, error: Value) -> Value {
+fn failed(id: &str, error: &Value) -> Value {
     json!({ "info": { "id": id, "role": "assistant", "time": { "created": 2, "completed": 3 }, "error": error }, "parts": [] })
 }
 
@@ -191,7 +191,7 @@ fn visible() -> Vec<Row> {
         row(
             "H10",
             "words of a limit that are an error's",
-            json!([prompt("m1", "a"), failed("m2", api_error(429, TALK))]),
+            json!([prompt("m1", "a"), failed("m2", &api_error(429, TALK))]),
             Says::Fault(C::RateLimited),
         ),
     ]
@@ -276,7 +276,7 @@ fn complete() -> Vec<Row> {
             ..row(
                 "H15",
                 "an error older than the prompt",
-                json!([failed("m1", api_error(500, "old")), prompt("m2", "b")]),
+                json!([failed("m1", &api_error(500, "old")), prompt("m2", "b")]),
                 Says::Nothing,
             )
         },
@@ -285,7 +285,7 @@ fn complete() -> Vec<Row> {
             ..row(
                 "H16",
                 "the newest has an error",
-                two(reply("m2", "tool-calls", &tool("completed")), failed("m3", api_error(503, "boom"))),
+                two(reply("m2", "tool-calls", &tool("completed")), failed("m3", &api_error(503, "boom"))),
                 Says::Fault(C::Overloaded),
             )
         },
@@ -294,7 +294,7 @@ fn complete() -> Vec<Row> {
             ..row(
                 "H16",
                 "an older one had an error, and the server went on",
-                two(failed("m2", api_error(503, "boom")), reply("m3", "stop", &said("x"))),
+                two(failed("m2", &api_error(503, "boom")), reply("m3", "stop", &said("x"))),
                 Says::Answer("x"),
             )
         },
@@ -313,7 +313,7 @@ fn complete() -> Vec<Row> {
         row(
             "H20",
             "failed, and then a note of the server",
-            two(failed("m2", api_error(401, "no")), note("m3")),
+            two(failed("m2", &api_error(401, "no")), note("m3")),
             Says::Fault(C::Auth),
         ),
         Row {
@@ -428,7 +428,7 @@ fn results() -> Vec<Row> {
             ..row(
                 "H27",
                 "the newest has failed; an older one has words",
-                json!([reply("m2", "tool-calls", &said("partly")), failed("m3", api_error(500, "x"))]),
+                json!([reply("m2", "tool-calls", &said("partly")), failed("m3", &api_error(500, "x"))]),
                 Says::Fault(C::ServerError),
             )
         },
@@ -453,7 +453,7 @@ fn results() -> Vec<Row> {
         row(
             "C13",
             "an error alone",
-            json!([failed("m2", api_error(429, "slow down"))]),
+            json!([failed("m2", &api_error(429, "slow down"))]),
             Says::Fault(C::RateLimited),
         ),
         row("C14", "an ordinary message", answer("x"), Says::Answer("x")),

@@ -24,7 +24,7 @@ fn status(attempt: u64, message: &str, wait: Option<u64>) -> Value {
         "status": { "type": "retry", "attempt": attempt, "message": message, "next": next } } })
 }
 
-fn event(kind: &str, properties: Value) -> Value {
+fn event(kind: &str, properties: &Value) -> Value {
     json!({ "type": kind, "properties": properties })
 }
 
@@ -33,11 +33,11 @@ fn signals(id: &'static str, says: &'static str, events: Vec<Value>) -> Signals 
 }
 
 fn heard_signals() -> Vec<Signals> {
-    let begins = |id: &str| event("message.updated", json!({ "info": { "id": id, "role": "assistant" } }));
+    let begins = |id: &str| event("message.updated", &json!({ "info": { "id": id, "role": "assistant" } }));
     let part = |message: &str, text: &str| {
         event(
             "message.part.updated",
-            json!({ "part": { "id": "t", "messageID": message, "type": "text", "text": text } }),
+            &json!({ "part": { "id": "t", "messageID": message, "type": "text", "text": text } }),
         )
     };
     vec![
@@ -80,7 +80,7 @@ fn heard_signals() -> Vec<Signals> {
                 vec![
                     status(2, "Too Many Requests [retrying in 3s attempt #2]", Some(3000)),
                     status(2, "Too Many Requests [retrying in 2s attempt #2]", Some(3000)),
-                    event("session.status", json!({ "sessionID": "s", "status": { "type": "busy" } })),
+                    event("session.status", &json!({ "sessionID": "s", "status": { "type": "busy" } })),
                     status(2, "Too Many Requests [retrying in 1s attempt #2]", Some(3000)),
                 ],
             )
@@ -130,10 +130,10 @@ fn heard_signals() -> Vec<Signals> {
             "C12",
             "a status that says that all is well",
             vec![
-                event("session.status", json!({ "sessionID": "s", "status": "ok" })),
+                event("session.status", &json!({ "sessionID": "s", "status": "ok" })),
                 event(
                     "message.updated",
-                    json!({ "info": { "id": "m1", "role": "assistant", "status": "ok" } }),
+                    &json!({ "info": { "id": "m1", "role": "assistant", "status": "ok" } }),
                 ),
             ],
         ),
@@ -144,8 +144,8 @@ fn heard_signals() -> Vec<Signals> {
                 "H18",
                 "busy, running, retrying",
                 vec![
-                    event("session.status", json!({ "sessionID": "s", "status": { "type": "busy" } })),
-                    event("session.status", json!({ "sessionID": "s", "status": { "type": "running" } })),
+                    event("session.status", &json!({ "sessionID": "s", "status": { "type": "busy" } })),
+                    event("session.status", &json!({ "sessionID": "s", "status": { "type": "running" } })),
                     status(1, "Overloaded", Some(500)),
                 ],
             )
