@@ -207,6 +207,9 @@ pub struct Tally {
     /// The candidate that took the last request.
     #[serde(default)]
     pub candidate: u64,
+    /// The fallback that took the last request, by harness and model; `None` while that is the primary.
+    #[serde(default)]
+    pub goes_on_with: Option<String>,
     /// The model that really answered last.
     pub served_model: Option<String>,
     /// Alerts that are open.
@@ -382,6 +385,7 @@ impl Tally {
             Kind::FallbackSwitched(switched) => {
                 open.turn.switched(switched);
                 self.candidate = switched.candidate;
+                self.goes_on_with = (switched.candidate > 0).then(|| switched.to.clone());
             }
             Kind::AttemptRetrying(retrying) => open.turn.retrying(retrying),
             Kind::AgentSpawned(spawned) => {

@@ -27,6 +27,7 @@ pub fn snapshot(view: &PageView<'_>) -> Value {
         "profile": started.map(|started| &started.profile),
         "harness": started.map(|started| &started.harness),
         "model": started.and_then(|started| started.model.as_ref()),
+        "goes_on_with": tally.goes_on_with,
         "served_model": tally.served_model,
         "task": view.task(),
         "workspace": view.workspace,

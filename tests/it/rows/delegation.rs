@@ -139,6 +139,9 @@ fn who_goes_on_is_published_even_if_that_fails_as_well() {
     assert_eq!(models, ["a/m", "b/m"]);
     let shown = sandbox.run(&["peek", "--events", "30"]).out;
     assert!(shown.contains("\"to\":\"claude b/m\""), "{shown}");
+    assert_eq!(sandbox.run(&["peek", "--select", "goes_on_with"]).out, "claude b/m\n");
+    let page = sandbox.run(&["peek"]).out;
+    assert!(page.lines().any(|line| line.contains("goes on with") && line.contains("claude b/m")), "{page}");
 }
 
 #[test]
