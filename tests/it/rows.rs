@@ -49,12 +49,16 @@ fn tests_below(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether a table in this text has the row: its id is a field `id`, or the first argument or field of a row.
+/// Whether a table in this text has the row: its id is a field `id`, or the first argument or field of a row. A row of
+/// several parts may name them: `"B7-cooling"`.
 fn has_row(text: &str, id: &str) -> bool {
-    text.match_indices(&format!("\"{id}\",")).any(|(at, _)| {
-        let before = text[..at].trim_end();
-        before.ends_with('(') || before.ends_with("id:")
-    })
+    let found = |quoted: String| {
+        text.match_indices(&quoted).any(|(at, _)| {
+            let before = text[..at].trim_end();
+            before.ends_with('(') || before.ends_with("id:")
+        })
+    };
+    found(format!("\"{id}\",")) || found(format!("\"{id}-"))
 }
 
 /// Whether there is a test of this name in the text.
@@ -104,6 +108,7 @@ fn each_row_that_others_hold_names_tests_that_are_there() {
 fn a_row_is_found_by_its_form_alone() {
     assert!(has_row("Row { id: \"B7\", x }", "B7"));
     assert!(has_row("row(\n    \"B7\",\n", "B7"));
+    assert!(has_row("id: \"B7-cooling\",", "B7"));
     assert!(!has_row("// as in B7, \"B7\", and others", "B7"));
     assert!(!has_row("row(\"B71\", x)", "B7"));
     assert!(has_test("#[test]\nfn a() {", "a"));

@@ -1,4 +1,4 @@
-//! Rows E1 to E12: who has ended an attempt, and what follows.
+//! Rows E1 to E12: who has ended an attempt, and what follows; and what else only a user does (B23, D4).
 
 use super::stage::{ONCE, asked, candidates, chain, classes, ended, ends, story, switches};
 use super::{Row, row};
@@ -194,4 +194,16 @@ fn without_a_chain_only_what_cannot_help_is_ended() {
     assert_eq!(of_kind(&events, "attempt.retrying").len(), 2);
     assert_eq!(of_kind(&events, "agent.exited")[0]["cause"], "clean");
     wait_for("its end", || asked(&sandbox, "a") == 1);
+}
+
+#[test]
+fn another_model_of_the_users_begins_anew() {
+    let a = "case \" $* \" in *' --model n '*) answer 'of n';; *) fails 401 'no such key';; esac";
+    let sandbox = chain(&[("a", a), ("b", "answer fine")], ONCE);
+    assert_eq!(sandbox.run(&["run", "--out", "first", "Paint the wall."]).out, "fine\n");
+    // The primary of before is refused for good, and nothing of that is held against another provider's.
+    let ran = sandbox.run(&["run", "--set", "agent.model=x/n", "Paint the wall."]);
+    let events = ended(&sandbox, &ran, 0, "of n");
+    assert_eq!(candidates(&events), [0], "{}", story(&events));
+    assert_eq!(of_kind(&events, "attempt.started")[0]["model"], "x/n");
 }

@@ -269,7 +269,7 @@ fn each_signal_is_heard_in_the_words_of_each_agent() {
             Signal::Fatal(failure) | Signal::Runaway(failure) => Some(failure.class),
             _ => None,
         });
-        let code = if ends.is_ok() { 0 } else { 1 };
+        let code = i32::from(ends.is_err());
         let verdict = dialect.finish(ExitFacts { code: Some(code), signal: None }, "");
         let verdict = verdict.map(|answer| answer.text).map_err(|failure| failure.class);
         assert_eq!((told, ended), (retries, fatal), "{id} {says}");
