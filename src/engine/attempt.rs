@@ -196,7 +196,7 @@ impl Run {
             (Err(failure), None) => Err(self.with_reset(failure)),
         };
         if result.is_ok() {
-            // Whoever answers has taken the request, whether it said so before or not.
+            // Some begin with the whole answer.
             self.switched(&watch)?;
         }
         self.tell_account(this.candidate, &result);

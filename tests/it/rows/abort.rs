@@ -24,6 +24,25 @@ pub(super) const ROWS: &[Row] = &[
         &[(HERE, "an_interrupt_ends_the_turn_whoever_is_at_work")],
     ),
     row(
+        "D4",
+        "ended by the user while it waits",
+        &[
+            ("tests/it/run.rs", "does_a_run_that_is_interrupted_while_it_waits_go_on_when_asked"),
+            (HERE, "an_interrupt_ends_the_turn_whoever_is_at_work"),
+        ],
+    ),
+    Row {
+        decided: "the model is the profile's: with another one it is another run, and one that is taken up keeps its own",
+        ..row(
+            "B23",
+            "the user takes another model",
+            &[
+                (HERE, "another_model_of_the_users_begins_anew"),
+                ("tests/it/run.rs", "does_the_same_call_with_out_do_nothing_twice"),
+            ],
+        )
+    },
+    row(
         "E3",
         "ended by us twice: two are counted",
         &[(HERE, "an_end_of_ours_goes_on_along_the_chain_and_counts")],
