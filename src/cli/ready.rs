@@ -127,8 +127,8 @@ async fn look(context: &Context, profile: &Profile, workspace: &Path, json: bool
         }
     };
     guard.close().await;
-    match shutdown.asked() {
-        Some(asked) => Ok(exit::of_signal(asked.signal)),
+    match shutdown.asked().and_then(|asked| asked.signal()) {
+        Some(signal) => Ok(exit::of_signal(signal)),
         None => code,
     }
 }

@@ -13,7 +13,7 @@ use crate::backend::account::{Accounts, Owner};
 use crate::backend::registry::{self, Place, Secrets, Unavailable};
 use crate::backend::{self, Guard, Image, Oracle, Replayed};
 use crate::engine::{self, Candidate, Clock, Parts, Plan, Shutdown, Taken, strip_front_matter};
-use crate::event::{AlertRaised, Kind, RunEnded, RunOutcome, Sha256, Stored, Tally};
+use crate::event::{AlertRaised, Kind, RunEnded, Sha256, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile, Source};
 use crate::report::{Fanout, JsonLines, Lines, Progress, Reporter, Verbosity};
@@ -110,7 +110,7 @@ fn no_run(error: journal::JournalError) -> CliError {
 
 /// The end of a run that has nothing left to do.
 fn finished(tally: &Tally) -> Option<&RunEnded> {
-    tally.ended.as_ref().filter(|ended| ended.outcome != RunOutcome::Interrupted)
+    tally.ended.as_ref().filter(|ended| !ended.outcome.can_go_on())
 }
 
 fn show_again(

@@ -154,7 +154,7 @@ impl Run {
                 biased;
                 Some(message) = ear.recv() => Incoming::Report(message),
                 result = &mut work => Incoming::Ended(result),
-                asked = shutdown.asked_more_than(asked) => Incoming::Asked(asked),
+                asked = shutdown.news(asked) => Incoming::Asked(asked),
                 () = super::clock::until(leave), if leave.is_some() => Incoming::Leave,
                 () = tokio::time::sleep_until(at.into()), if !watch.stopping() => Incoming::Due(deadline),
             };
@@ -166,11 +166,11 @@ impl Run {
                 }
                 Incoming::Asked(how) => {
                     asked = how.times;
-                    let failure =
-                        Failure::ours(FaultClass::UserAbort, format!("interrupted by signal {}", how.signal));
+                    let failure = Failure::ours(FaultClass::UserAbort, how.by.to_string());
+                    let answered = self.acknowledge();
                     let held = self.take_back_leave(&mut watch);
                     watch.end(Some(failure), if how.times > 1 { Stop::Now } else { Stop::Gracefully });
-                    held.and_then(|()| self.emitter.live(&Live::Ending("interrupted".to_owned())))
+                    answered.and(held).and_then(|()| self.emitter.live(&Live::Ending(how.by.to_string())))
                 }
                 Incoming::Leave => self.seek_leave(&mut watch),
                 Incoming::Due(deadline) => self.due(&mut watch, deadline),

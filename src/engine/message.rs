@@ -55,7 +55,15 @@ impl Run {
     /// What was done in this turn so far; where a conversation goes on, what was done before that.
     async fn done(&mut self, look: bool, goes_on: bool) -> Done {
         let diff_stat = match (&self.survey, look) {
-            (Some(survey), true) => survey.check(String::new()).await.evidence,
+            (Some(survey), true) => {
+                let times = self.shutdown.times();
+                let mut shutdown = self.shutdown.clone();
+                tokio::select! {
+                    finding = survey.check(String::new()) => finding.evidence,
+                    // The attempt that it is for ends at once.
+                    _ = shutdown.asked_more_than(times) => String::new(),
+                }
+            }
             _ => String::new(),
         };
         let Some(open) = &self.emitter.tally().open else { return Done { diff_stat, ..Done::default() } };

@@ -36,4 +36,4 @@ pub use clock::Clock;
 pub use emit::{Sink, Veiling};
 pub use prompt::strip_front_matter;
 pub use run::{EngineError, Parts, Plan, Taken, ceilings, run};
-pub use signal::Shutdown;
+pub use signal::{Inbox, Shutdown, Stop};

@@ -11,7 +11,8 @@ use crate::backend::account::Accounts;
 use crate::backend::{Image, Oracle, Replayed};
 use crate::event::{
     AlertRaised, BudgetCeilings, CheckEnded, CheckStarted, Failure, NodeId, Phase, RoundNumber, RunEnded,
-    RunId, RunOutcome, RunResumed, RunStarted, Sha256, Stored, Tally, blur,
+    RunId, RunOutcome, RunResumed, RunStarted, Sha256, StopAcknowledged, StopEffect, StopRequested, Stored,
+    Tally, blur,
 };
 use crate::profile::Profile;
 
@@ -20,7 +21,7 @@ use super::clock::{millis, seconds_between};
 use super::decide::{self, Step};
 use super::emit::Emitter;
 use super::turnstile::Turnstile;
-use super::{Clock, Shutdown, Sink, Veiling};
+use super::{Clock, Shutdown, Sink, Stop, Veiling};
 
 /// All that is decided before a run begins; never changed.
 #[derive(Clone, Debug)]
@@ -159,10 +160,11 @@ pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEn
         run.emitter.clock().now() + Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX / 4)
     });
     loop {
+        run.acknowledge()?;
         if let Some(asked) = run.shutdown.asked()
             && run.emitter.tally().open.is_none()
         {
-            return run.end(RunOutcome::Interrupted, format!("interrupted by signal {}", asked.signal));
+            return run.end(asked.by.outcome(), asked.by.to_string());
         }
         let checked = run.oracle.is_some();
         match decide::next(run.emitter.tally(), &budget, checked, run.wall_s()) {
@@ -225,7 +227,7 @@ impl Run {
         let started = clock.now();
         let mut shutdown = self.shutdown.clone();
         let answer = self.answer.clone().unwrap_or_default();
-        let asked = shutdown.asked().map_or(0, |asked| asked.times);
+        let asked = shutdown.times();
         let finding = tokio::select! {
             finding = oracle.check(answer) => finding,
             // Dropping the check ends it; its decision is derived again on resume.
@@ -258,7 +260,24 @@ impl Run {
         [self.chain().earliest(), said].into_iter().flatten().min()
     }
 
+    /// Answers the requests of other processes to stop that are not answered yet.
+    pub(super) fn acknowledge(&mut self) -> io::Result<()> {
+        self.answer_stops(StopEffect::Stopping)
+    }
+
+    fn answer_stops(&mut self, effect: StopEffect) -> io::Result<()> {
+        for (Stop { id, now }, late) in self.shutdown.take_open() {
+            self.emitter.emit(StopRequested { id: id.clone(), now })?;
+            let effect = if late { StopEffect::NotLive } else { effect };
+            self.emitter.emit(StopAcknowledged { id, effect })?;
+        }
+        Ok(())
+    }
+
     fn end(&mut self, outcome: RunOutcome, why: String) -> Result<RunEnded, EngineError> {
+        // Who asks from here on is too late, unless it ends because it was asked to.
+        self.shutdown.look();
+        self.answer_stops(if outcome.can_go_on() { StopEffect::Stopping } else { StopEffect::NotLive })?;
         let tally = self.emitter.tally();
         let mut spend = tally.spend;
         spend.wall_s = self.wall_s();
@@ -267,7 +286,7 @@ impl Run {
             run: self.plan.run.clone(),
             verb: self.plan.verb.to_owned(),
             outcome,
-            exit_code: outcome.exit_code(self.shutdown.asked().map(|asked| asked.signal)),
+            exit_code: outcome.exit_code(self.shutdown.asked().and_then(|asked| asked.signal())),
             delivered: outcome == RunOutcome::Delivered,
             score: tally.check.as_ref().and_then(|check| check.score),
             output: self.answer.clone(),

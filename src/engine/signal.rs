@@ -1,65 +1,252 @@
-//! Requests to end: from the terminal, the system, or a test.
+//! Requests to end: from the terminal, the system, another process, or a test. One door for all of them.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// How hard the run was asked to end, and by which signal first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use crate::event::{RequestId, RunOutcome};
+
+/// A request of another process to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// Names the request; the answer names it too.
+    pub id: RequestId,
+    /// Whether the agent is to be ended without its grace.
+    pub now: bool,
+}
+
+/// Who asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A signal, by its number.
+    Signal(i32),
+    /// A request.
+    Request(RequestId),
+}
+
+impl By {
+    /// How a run ends that ends for this.
+    pub(crate) fn outcome(&self) -> RunOutcome {
+        match self {
+            Self::Signal(_) => RunOutcome::Interrupted,
+            Self::Request(_) => RunOutcome::Stopped,
+        }
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(number) => write!(formatter, "interrupted by signal {number}"),
+            Self::Request(id) => write!(formatter, "stopped as asked by request {id}"),
+        }
+    }
+}
+
+/// How hard the run was asked to end, and by whom first.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
-    /// The signal that came first.
-    pub(crate) signal: i32,
-    /// How many came.
+    /// Who came first.
+    pub(crate) by: By,
+    /// 1 is graceful, more is now. Each signal counts; a request is 1 or 2, however often it comes.
     pub(crate) times: u32,
 }
 
-/// Hears signals for as long as the run lasts: once is graceful, twice is now.
-#[derive(Clone, Debug)]
+impl Asked {
+    /// The signal, where one came first.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        match self.by {
+            By::Signal(number) => Some(number),
+            By::Request(_) => None,
+        }
+    }
+}
+
+/// What has come through the door.
+#[derive(Debug, Default)]
+struct Heard {
+    asked: Option<Asked>,
+    /// Requests without an answer; true for those that were left for a run that is no more.
+    open: Vec<(Stop, bool)>,
+    known: HashSet<RequestId>,
+}
+
+impl Heard {
+    fn signal(&mut self, number: i32) {
+        match &mut self.asked {
+            None => self.asked = Some(Asked { by: By::Signal(number), times: 1 }),
+            Some(asked) => asked.times = asked.times.saturating_add(1),
+        }
+    }
+
+    /// Takes a request; false when it is known.
+    fn request(&mut self, stop: Stop, late: bool) -> bool {
+        if !self.known.insert(stop.id.clone()) {
+            return false;
+        }
+        if !late {
+            let times = if stop.now { 2 } else { 1 };
+            match &mut self.asked {
+                None => self.asked = Some(Asked { by: By::Request(stop.id.clone()), times }),
+                Some(asked) => asked.times = asked.times.max(times),
+            }
+        }
+        self.open.push((stop, late));
+        true
+    }
+}
+
+/// Looks for requests that other processes have left.
+pub type Inbox = Box<dyn FnMut() -> Vec<Stop> + Send>;
+
+/// Hears signals and requests for as long as the run lasts: once is graceful, twice is now.
+#[derive(Clone)]
 pub struct Shutdown {
-    asked: watch::Receiver<Option<Asked>>,
+    tell: Arc<watch::Sender<Heard>>,
+    heard: watch::Receiver<Heard>,
+    inbox: Arc<Mutex<Inbox>>,
 }
 
 impl Shutdown {
-    /// Listens to INT, TERM and HUP of this process. Needs a tokio runtime.
+    /// Listens to INT, TERM and HUP of this process, and to nobody else. Needs a tokio runtime.
     ///
     /// # Errors
     ///
     /// When a handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
-        let (tell, asked) = watch::channel(None);
+        let (tell, heard) = watch::channel(Heard::default());
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let tell = Arc::new(tell);
+        let listener = Arc::clone(&tell);
         tokio::spawn(async move {
             loop {
                 let number = tokio::select! {
                     Some(()) = interrupt.recv() => 2,
                     Some(()) = terminate.recv() => 15,
                     Some(()) = hangup.recv() => 1,
-                    () = tell.closed() => return,
+                    () = listener.closed() => return,
                 };
-                tell.send_modify(|asked| match asked {
-                    None => *asked = Some(Asked { signal: number, times: 1 }),
-                    Some(asked) => asked.times += 1,
-                });
+                listener.send_modify(|heard| heard.signal(number));
             }
         });
-        Ok(Self { asked })
+        let nobody: Inbox = Box::new(Vec::new);
+        Ok(Self { tell, heard, inbox: Arc::new(Mutex::new(nobody)) })
+    }
+
+    /// Also hears the requests that `inbox` finds. `late` are requests that were left for this run when nobody ran it;
+    /// they are answered and end nothing.
+    #[must_use]
+    pub fn reading(mut self, inbox: Inbox, late: Vec<Stop>) -> Self {
+        self.inbox = Arc::new(Mutex::new(inbox));
+        self.take(late, true);
+        self
+    }
+
+    /// Looks for requests now. To be called when something may have come.
+    pub fn look(&self) {
+        let found = (self.inbox.lock().unwrap_or_else(PoisonError::into_inner))();
+        self.take(found, false);
+    }
+
+    fn take(&self, found: Vec<Stop>, late: bool) {
+        self.tell.send_if_modified(|heard| {
+            found.into_iter().fold(false, |fresh, stop| heard.request(stop, late) || fresh)
+        });
     }
 
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Option<Asked> {
-        *self.asked.borrow()
+        self.heard.borrow().asked.clone()
+    }
+
+    /// How often it was asked so far.
+    pub(crate) fn times(&self) -> u32 {
+        times(&self.heard.borrow())
+    }
+
+    /// The requests that nobody has answered, which the caller now does; true for those that come too late.
+    pub(crate) fn take_open(&self) -> Vec<(Stop, bool)> {
+        let mut open = Vec::new();
+        self.tell.send_if_modified(|heard| {
+            open = std::mem::take(&mut heard.open);
+            false
+        });
+        open
     }
 
     /// Waits until it is asked more than `times` times.
     pub(crate) async fn asked_more_than(&mut self, times: u32) -> Asked {
-        let more = |asked: &Option<Asked>| asked.is_some_and(|asked| asked.times > times);
-        match self.asked.wait_for(more).await {
-            Ok(asked) => (*asked).unwrap_or(Asked { signal: 15, times: times + 1 }),
-            // Nobody can ask any more.
-            Err(_) => std::future::pending().await,
+        self.when(|heard| self::times(heard) > times).await
+    }
+
+    /// Waits until it is asked more than `times` times, or there is a request to answer.
+    pub(crate) async fn news(&mut self, times: u32) -> Asked {
+        self.when(|heard| self::times(heard) > times || !heard.open.is_empty()).await
+    }
+
+    async fn when(&mut self, mut so: impl FnMut(&Heard) -> bool) -> Asked {
+        if let Ok(heard) = self.heard.wait_for(|heard| heard.asked.is_some() && so(heard)).await
+            && let Some(asked) = &heard.asked
+        {
+            return asked.clone();
         }
+        // Nobody can ask any more.
+        std::future::pending().await
+    }
+}
+
+fn times(heard: &Heard) -> u32 {
+    heard.asked.as_ref().map_or(0, |asked| asked.times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stop(id: &str, now: bool) -> Stop {
+        Stop { id: RequestId::new(id), now }
+    }
+
+    fn state(heard: &Heard) -> (Option<By>, u32, usize) {
+        (heard.asked.as_ref().map(|asked| asked.by.clone()), times(heard), heard.open.len())
+    }
+
+    #[test]
+    fn who_comes_first_decides_and_a_request_counts_once() {
+        let mut heard = Heard::default();
+        let by = Some(By::Request(RequestId::new("a")));
+        assert!(heard.request(stop("a", false), false));
+        assert!(!heard.request(stop("a", false), false), "known");
+        assert!(heard.request(stop("b", false), false));
+        assert_eq!(state(&heard), (by.clone(), 1, 2));
+        heard.request(stop("c", true), false);
+        heard.request(stop("d", false), false);
+        assert_eq!(state(&heard), (by.clone(), 2, 4));
+        heard.signal(2);
+        assert_eq!(state(&heard), (by, 3, 4));
+    }
+
+    #[test]
+    fn a_signal_that_came_first_stays_what_the_run_ends_of() {
+        let mut heard = Heard::default();
+        heard.signal(15);
+        heard.request(stop("a", false), false);
+        assert_eq!(state(&heard), (Some(By::Signal(15)), 1, 1));
+        heard.request(stop("b", true), false);
+        assert_eq!(state(&heard), (Some(By::Signal(15)), 2, 2));
+        assert_eq!(By::Signal(15).outcome(), RunOutcome::Interrupted);
+    }
+
+    #[test]
+    fn what_comes_too_late_ends_nothing() {
+        let mut heard = Heard::default();
+        assert!(heard.request(stop("a", true), true));
+        assert_eq!(state(&heard), (None, 0, 1));
     }
 }

@@ -24,7 +24,7 @@ enum Next {
     Again(Try),
     /// The failure is the round's.
     Settle,
-    /// The round was stopped; taken up again, it is made anew.
+    /// The round was stopped, or the wall of the run was reached in a wait.
     Stopped,
 }
 
@@ -161,7 +161,7 @@ impl Run {
             Decision::RetrySame { after } => {
                 let complete = self.wait(reason, after).await?;
                 let opening = self.opening(failed.candidate, failed.candidate, false);
-                self.or_stopped(complete, again(failed.candidate, opening))
+                Ok(or_stopped(complete, again(failed.candidate, opening)))
             }
             Decision::FallBack { reach } => {
                 self.leave_candidate(failed.candidate, failure);
@@ -184,23 +184,13 @@ impl Run {
                 // What had to cool has cooled: the walk begins anew.
                 let next = self.chain().begin(0);
                 let opening = self.opening(failed.candidate, next, false);
-                self.or_stopped(complete, again(next, opening))
+                Ok(or_stopped(complete, again(next, opening)))
             }
             Decision::Abort | Decision::GiveUp => {
                 self.leave_candidate(failed.candidate, failure);
                 Ok(Next::Settle)
             }
         }
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "the arms of a decision are results")]
-    fn or_stopped(&self, complete: bool, next: Try) -> Result<Next, EngineError> {
-        Ok(match complete {
-            true => Next::Again(next),
-            false if self.shutdown.asked().is_some() => Next::Stopped,
-            // The wall of the run was reached in the wait.
-            false => Next::Settle,
-        })
     }
 
     fn decide(&self, failed: &Try, failure: &Failure) -> Decision {
@@ -271,18 +261,25 @@ impl Run {
         }
     }
 
-    /// What becomes of a round that would have been tried again, had nobody asked to end. What failed stays on record in
-    /// `attempt.failed`.
+    /// What becomes of a round that would have been tried again, had nobody asked to end and were there time left. What
+    /// failed stays on record in `attempt.failed`.
     fn interrupted(&self) -> Failure {
-        let signal = self.shutdown.asked().map_or(0, |asked| asked.signal);
-        Failure::ours(FaultClass::UserAbort, format!("interrupted by signal {signal}"))
+        if let Some(asked) = self.shutdown.asked() {
+            return Failure::ours(FaultClass::UserAbort, asked.by.to_string());
+        }
+        match self.plan.profile.budget.wall {
+            Some(wall) => {
+                Failure::ours(FaultClass::BudgetLimit, format!("`budget.wall` of {:?} has passed", wall.0))
+            }
+            None => Failure::ours(FaultClass::SelfAbort, "the prompt has lost its place at the gate"),
+        }
     }
 
     /// Waits where it can be seen; false when it was cut short.
     async fn wait(&mut self, reason: String, length: Duration) -> Result<bool, EngineError> {
         let until = self.emitter.clock().stamp().checked_add(length).unwrap_or(Timestamp::MAX);
         self.emitter.emit(WaitStarted { reason, until })?;
-        let asked = self.shutdown.asked().map_or(0, |asked| asked.times);
+        let asked = self.shutdown.times();
         let mut shutdown = self.shutdown.clone();
         let now = self.emitter.clock().now();
         let end = now.checked_add(length).unwrap_or(now + Duration::from_secs(366 * 86_400));
@@ -291,6 +288,7 @@ impl Run {
             () = tokio::time::sleep_until(self.wall.map_or(end, |wall| wall.min(end)).into()) => !cut,
             _ = shutdown.asked_more_than(asked) => false,
         };
+        self.acknowledge()?;
         self.emitter.emit(WaitEnded { complete })?;
         Ok(complete)
     }
@@ -304,4 +302,8 @@ impl Run {
     pub(super) fn continued_session(&self, candidate: usize) -> Option<SessionPlan> {
         self.lineage(candidate)
     }
+}
+
+fn or_stopped(complete: bool, next: Try) -> Next {
+    if complete { Next::Again(next) } else { Next::Stopped }
 }

@@ -76,7 +76,8 @@ fn source(this: &Try) -> Source {
 }
 
 impl Run {
-    /// Waits for the attempt's place at the gate. `None` when somebody asked to end, or its place was lost.
+    /// Waits for the attempt's place at the gate. `None` when somebody asked to end, the run has no time left, or
+    /// its place was lost.
     pub(super) async fn pass_the_gate(&mut self, this: Try) -> Result<Option<Try>, EngineError> {
         let clock = self.emitter.clock();
         let content =
@@ -88,13 +89,18 @@ impl Run {
             Asked::Queued { wait, .. } => wait,
             Asked::Active | Asked::Reserved | Asked::Unavailable => return Ok(None),
         };
-        let times = self.shutdown.asked().map_or(0, |asked| asked.times);
+        let times = self.shutdown.times();
         let mut shutdown = self.shutdown.clone();
         loop {
             let next = self.turnstile.gate.next_deadline(clock.now());
             tokio::select! {
                 () = super::clock::until(next) => {}
+                () = super::clock::until(self.wall) => {
+                    self.turnstile.gate.close(clock.now());
+                    return Ok(None);
+                }
                 _ = shutdown.asked_more_than(times) => {
+                    self.acknowledge()?;
                     self.turnstile.gate.close(clock.now());
                     return Ok(None);
                 }

@@ -52,6 +52,10 @@ text_id! {
     SessionId
 }
 text_id! {
+    /// A request that another process left for a live run.
+    RequestId
+}
+text_id! {
     /// One tool call, as the model or the agent CLI names it.
     ToolId
 }

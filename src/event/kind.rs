@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 mod attempt;
+mod control;
 mod run;
 
 pub use attempt::{
@@ -10,6 +11,7 @@ pub use attempt::{
     AttemptStarted, ExitCause, FallbackSwitched, Opening, PromptPart, PromptSent, Provenance, TextDelta,
     ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded, WaitStarted,
 };
+pub use control::{StopAcknowledged, StopRequested};
 pub use run::{
     AlertCleared, AlertRaised, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved, CheckEnded,
     CheckStarted, RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted,
@@ -84,6 +86,8 @@ kinds! {
     BudgetReserved = "budget.reserved": "A part of the budget is set aside for work that begins.",
     BudgetCommitted = "budget.committed": "What was really used of a reservation, and of the budget so far.",
     BudgetRefused = "budget.refused": "The budget cannot cover what is asked for.",
+    StopRequested = "stop.requested": "The run has seen a request to stop that another process left in `control/`.",
+    StopAcknowledged = "stop.acknowledged": "The run's answer to it: `stopping`, or `not_live` where the run was over before.",
     AlertRaised = "alert.raised": "Something that a person should know.",
     AlertCleared = "alert.cleared": "What an alert was about is over.",
 }

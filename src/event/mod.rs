@@ -6,7 +6,7 @@
 //! The life of a run, as a grammar (`?` at most once, `*` any number, `|` one of):
 //!
 //! ```text
-//! run      = run.started (round | check | wait | alert | run.resumed)* run.ended
+//! run      = run.started (round | check | wait | alert | stop | run.resumed)* run.ended
 //! round    = round.started attempt (wait? attempt)* round.ended
 //! attempt  = attempt.started prompt.sent* wait? agent.spawned?
 //!            (attempt.accepted | fallback.switched | turn | tool | usage | retry | wait)*
@@ -15,6 +15,7 @@
 //! tool     = tool.called tool.returned
 //! check    = check.started check.ended
 //! wait     = wait.started wait.ended
+//! stop     = stop.requested stop.acknowledged          (also within a round, a check and a wait)
 //! ```
 //!
 //! A killed run stops anywhere in this grammar; `run.resumed` says what was cut and what was in doubt.
@@ -29,16 +30,16 @@ mod tally;
 mod usage;
 
 pub use failure::{Failure, FaultClass, FaultScope};
-pub use id::{AttemptNumber, NodeId, RoundNumber, RunId, Seq, SessionId, Sha256, ToolId, TurnNumber};
+pub use id::{AttemptNumber, NodeId, RequestId, RoundNumber, RunId, Seq, SessionId, Sha256, ToolId, TurnNumber};
 pub use kind::{
     AgentExited, AgentSpawned, AlertCleared, AlertRaised, AttemptAccepted, AttemptFailed, AttemptFinished,
     AttemptRetrying, AttemptStarted, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved,
     CheckEnded, CheckStarted, ExitCause, FallbackSwitched, Kind, Opening, PromptPart, PromptSent, Provenance,
-    RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted, TextDelta, ToolCalled, ToolReturned,
+    RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted, StopAcknowledged, StopRequested, TextDelta, ToolCalled, ToolReturned,
     TurnEnded, UsageReported, WaitEnded, WaitStarted,
 };
 pub use live::{Deadline, Live};
-pub use outcome::{RoundOutcome, RunOutcome, Severity, Spend};
+pub use outcome::{RoundOutcome, RunOutcome, Severity, Spend, StopEffect};
 pub use record::{Record, Stored};
 pub use tally::{
     CheckSummary, Deed, OpenAlert, OpenRound, OpenTool, Outcomes, Phase, RoundSummary, Tally, Turn, blur,

@@ -40,8 +40,23 @@ pub enum RunOutcome {
     SpendUnknown,
     /// Ended by a signal; can be resumed.
     Interrupted,
+    /// Ended by `provost stop`; can be resumed.
+    Stopped,
     /// `--dry-run`: prompts assembled and persisted, nothing called.
     DryRun,
+}
+
+/// What a request to stop has brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopEffect {
+    /// The run has begun to end; `run.ended` says when it has.
+    Stopping,
+    /// Nothing: the run was over, or not live, before it saw the request.
+    NotLive,
+    /// A newer provost says something else.
+    #[serde(other)]
+    Unknown,
 }
 
 /// How loud an alert is.
@@ -122,7 +137,7 @@ impl RunOutcome {
     /// What the process exits with; the table is in `provost(1)`. `signal` is the one that interrupted the run.
     pub fn exit_code(self, signal: Option<i32>) -> u8 {
         match self {
-            Self::Delivered | Self::Settled | Self::DryRun => 0,
+            Self::Delivered | Self::Settled | Self::Stopped | Self::DryRun => 0,
             Self::CheckFailed | Self::Stuck | Self::AgentFailed => 1,
             Self::SpendUnknown => 3,
             Self::Unavailable => 4,
@@ -131,6 +146,11 @@ impl RunOutcome {
                 128 + signal.and_then(|signal| u8::try_from(signal).ok()).unwrap_or(2).min(127)
             }
         }
+    }
+
+    /// Whether the run was cut short by somebody and goes on when it is taken up again.
+    pub fn can_go_on(self) -> bool {
+        matches!(self, Self::Interrupted | Self::Stopped)
     }
 
     /// The word in the journal.
@@ -145,6 +165,7 @@ impl RunOutcome {
             Self::BudgetExhausted => "budget_exhausted",
             Self::SpendUnknown => "spend_unknown",
             Self::Interrupted => "interrupted",
+            Self::Stopped => "stopped",
             Self::DryRun => "dry_run",
         }
     }

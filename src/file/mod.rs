@@ -13,9 +13,11 @@ mod lock;
 mod secret;
 mod shape;
 mod veil;
+mod watch;
 
 pub use atomic::{ensure_private_dir, sync_dir, write_atomic, write_atomic_unsynced};
 pub use lock::{is_locked, try_lock};
 pub use secret::Secrets;
 pub use shape::{is_secret_name, redact_shapes};
 pub use veil::Veil;
+pub use watch::Watch;

@@ -6,6 +6,7 @@
 //!
 //! Nothing here reads a clock or the environment.
 
+mod control;
 mod error;
 mod follow;
 mod format;
@@ -19,7 +20,8 @@ mod store;
 mod tail;
 mod writer;
 
-pub use crate::file::{redact_shapes, write_atomic};
+pub use crate::file::{Watch, redact_shapes, write_atomic, write_atomic_unsynced};
+pub use control::StopRequest;
 pub use error::JournalError;
 pub use follow::Follower;
 pub use format::{Header, VERSION, Version};

@@ -296,7 +296,7 @@ impl Page {
         let (word, ink) = style::run_outcome(ended.outcome);
         self.title("result");
         self.line(ink, &format!("{word}, exit code {}", ended.exit_code));
-        if ended.outcome == RunOutcome::Interrupted {
+        if ended.outcome.can_go_on() {
             self.fact("resume", &format!("provost {} --resume {}", ended.verb, ended.run));
         }
         if let Some(reason) = &ended.reason {

@@ -236,6 +236,7 @@ pub(crate) fn run_outcome(outcome: RunOutcome) -> (&'static str, Ink) {
         RunOutcome::BudgetExhausted => ("budget exhausted", Ink::Warn),
         RunOutcome::SpendUnknown => ("spend unknown", Ink::Warn),
         RunOutcome::Interrupted => ("interrupted", Ink::Warn),
+        RunOutcome::Stopped => ("stopped", Ink::Warn),
         RunOutcome::DryRun => ("dry run", Ink::Plain),
     }
 }
