@@ -29,6 +29,11 @@ impl CliError {
         Self { rendered: true, ..Self::new(exit::USAGE, text) }
     }
 
+    /// What was asked for was done, and did not come to what it should.
+    pub(crate) fn not_good(message: impl Into<String>) -> Self {
+        Self::new(exit::NOT_GOOD, message)
+    }
+
     /// Something that is needed is not there.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(exit::UNAVAILABLE, message)

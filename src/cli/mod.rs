@@ -13,6 +13,7 @@ mod peek;
 mod ready;
 mod record;
 mod run;
+mod stop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +64,8 @@ enum Verb {
     Run(run::RunArgs),
     /// Look at a live, dead or finished run
     Peek(peek::PeekArgs),
+    /// End a live run, and wait until it has ended
+    Stop(stop::StopArgs),
     /// Write a first profile for the agents and keys found on this machine
     Init(init::InitArgs),
     /// Print the JSON schema of a file kind, for editors
@@ -106,6 +109,7 @@ fn dispatch(cli: Cli) -> Result<u8, CliError> {
     match cli.verb {
         Verb::Run(args) => run::run(&context, &cli.common, &args),
         Verb::Peek(args) => peek::peek(&context, &cli.common, &args),
+        Verb::Stop(args) => stop::stop(&context, &cli.common, &args),
         Verb::Init(args) => init::init(&context, &args),
         Verb::Schema(args) => generate::schema(&args),
         Verb::Completions(args) => generate::completions(Cli::command(), &args),

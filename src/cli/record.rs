@@ -4,8 +4,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::registry::Secrets;
-use crate::event::{Record, RunEnded};
-use crate::journal::{JournalError, RunDir, Writer, redact_shapes, write_atomic};
+use crate::event::{Kind, Record, RunEnded};
+use crate::journal::{JournalError, RunDir, Writer, redact_shapes, write_atomic_unsynced};
 use crate::report::{Fanout, Reporter};
 
 /// Takes what the engine hands out.
@@ -44,6 +44,10 @@ impl Recorder {
                     *text = redact_shapes(&known).into_owned();
                 });
                 let line = self.writer.append(&event).map_err(disk)?.to_vec();
+                if let Kind::StopAcknowledged(answer) = &event.kind {
+                    // The answer is what counts; a request that stays is known to be answered.
+                    let _ = self.dir.close_stop(&answer.id);
+                }
                 self.tell(|reports, writer| reports.event(&event, &line, writer.tally()));
                 Ok(())
             }
@@ -73,11 +77,15 @@ impl Recorder {
     }
 }
 
-/// Writes the last event's object as the result file.
+/// Writes the last event's object as the result file, where it is not there already. The disk is not waited for: the
+/// file can be rebuilt from the journal at any time.
 pub(crate) fn write_result(dir: &RunDir, ended: &RunEnded) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(ended)?;
     text.push(b'\n');
-    write_atomic(&dir.result(), &text)
+    if std::fs::read(dir.result()).is_ok_and(|held| held == text) {
+        return Ok(());
+    }
+    write_atomic_unsynced(&dir.result(), &text).map(drop)
 }
 
 /// Locks the recorder; a panic elsewhere does not make what is recorded wrong.

@@ -12,7 +12,7 @@ use indicatif::ProgressDrawTarget;
 use crate::backend::account::{Accounts, Owner};
 use crate::backend::registry::{self, Place, Secrets, Unavailable};
 use crate::backend::{self, Guard, Image, Oracle, Replayed};
-use crate::engine::{self, Candidate, Clock, Parts, Plan, Shutdown, Taken, strip_front_matter};
+use crate::engine::{self, Candidate, Clock, Parts, Plan, Stop, Taken, strip_front_matter};
 use crate::event::{AlertRaised, Kind, RunEnded, Sha256, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile, Source};
@@ -73,6 +73,8 @@ struct Prepared {
     profile: Arc<Profile>,
     writer: Writer,
     taken: Option<Taken>,
+    /// Requests to stop that were left for it when nobody ran it.
+    late: Vec<Stop>,
     /// What was seen of the agent's program.
     alerts: Vec<AlertRaised>,
 }
@@ -104,7 +106,7 @@ pub(crate) fn run(context: &Context, common: &Common, args: &RunArgs) -> Result<
     code
 }
 
-fn no_run(error: journal::JournalError) -> CliError {
+pub(super) fn no_run(error: journal::JournalError) -> CliError {
     CliError::usage(format!("{:#}", anyhow::Error::new(error))).hint("`provost peek --runs` lists the runs")
 }
 
@@ -133,10 +135,8 @@ fn show_again(
         let _ = reports.event(&event, &line, &taken.tally);
         let _ = reports.finish(&taken.tally);
     }
-    if !prepared.dir.result().exists() {
-        // Killed between the last event and this file.
-        super::record::write_result(&prepared.dir, ended).map_err(environment)?;
-    }
+    // It may be missing, or not whole: it is not waited for, since it can be rebuilt.
+    super::record::write_result(&prepared.dir, ended).map_err(environment)?;
     answer(args, ended)?;
     Ok(ended.exit_code)
 }
@@ -263,7 +263,7 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
     let manifest = veiled(&manifest, &secrets)?;
     manifest.write(&dir).map_err(environment)?;
     let writer = Writer::create(&dir, &id, started_at).map_err(environment)?;
-    Ok(Prepared { dir, manifest, task, profile, writer, taken: None, alerts })
+    Ok(Prepared { dir, manifest, task, profile, writer, taken: None, late: Vec::new(), alerts })
 }
 
 /// The manifest without secret values: a task or a `--set` may hold one.
@@ -290,6 +290,8 @@ fn resume(dir: RunDir) -> Result<Prepared, CliError> {
             "start a new run, with the secret in your environment and its name in `agent.inherit_env`",
         ));
     }
+    // Before the journal is ours: who asks from then on asks us.
+    let late = super::stop::left(&dir);
     let (writer, recovered) = if dir.journal().exists() {
         Writer::resume(&dir).map_err(environment)?
     } else {
@@ -312,6 +314,7 @@ fn resume(dir: RunDir) -> Result<Prepared, CliError> {
         profile: Arc::new(profile),
         writer,
         taken: Some(taken),
+        late,
         alerts: Vec::new(),
     })
 }
@@ -408,8 +411,8 @@ async fn drive(
     args: &RunArgs,
     prepared: Prepared,
 ) -> Result<u8, CliError> {
-    let Prepared { dir, manifest, task, profile, writer, taken, alerts } = prepared;
-    let shutdown = Shutdown::listen().map_err(environment)?;
+    let Prepared { dir, manifest, task, profile, writer, taken, late, alerts } = prepared;
+    let shutdown = super::stop::listen(&dir, late).map_err(environment)?;
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;
     let (system, files) = read_files(&profile)?;
     let secrets = Arc::new(registry::secrets(&profile, &context.environment));

@@ -68,6 +68,15 @@ impl Run {
         let mut spend = self.emitter.tally().spend;
         spend.wall_s = self.wall_s();
         self.emitter.emit(BudgetCommitted { rounds: 1, spend })?;
+        self.sync_unless_ending(outcome == RoundOutcome::Answered)
+    }
+
+    /// Waits for the disk at a settle. Where somebody asked to end and there is no answer to keep, `run.ended` follows
+    /// before anything is shown or used, and its own wait is for both.
+    pub(super) fn sync_unless_ending(&mut self, answered: bool) -> Result<(), EngineError> {
+        if !answered && self.shutdown.asked().is_some() {
+            return Ok(());
+        }
         Ok(self.emitter.sync()?)
     }
 }

@@ -122,7 +122,7 @@ impl Run {
                 Err(failure)
             }
         };
-        self.emitter.sync()?;
+        self.sync_unless_ending(outcome.is_ok())?;
         Ok(outcome)
     }
 

@@ -30,13 +30,15 @@ mod tally;
 mod usage;
 
 pub use failure::{Failure, FaultClass, FaultScope};
-pub use id::{AttemptNumber, NodeId, RequestId, RoundNumber, RunId, Seq, SessionId, Sha256, ToolId, TurnNumber};
+pub use id::{
+    AttemptNumber, NodeId, RequestId, RoundNumber, RunId, Seq, SessionId, Sha256, ToolId, TurnNumber,
+};
 pub use kind::{
     AgentExited, AgentSpawned, AlertCleared, AlertRaised, AttemptAccepted, AttemptFailed, AttemptFinished,
     AttemptRetrying, AttemptStarted, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved,
     CheckEnded, CheckStarted, ExitCause, FallbackSwitched, Kind, Opening, PromptPart, PromptSent, Provenance,
-    RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted, StopAcknowledged, StopRequested, TextDelta, ToolCalled, ToolReturned,
-    TurnEnded, UsageReported, WaitEnded, WaitStarted,
+    RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted, StopAcknowledged, StopRequested, TextDelta,
+    ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded, WaitStarted,
 };
 pub use live::{Deadline, Live};
 pub use outcome::{RoundOutcome, RunOutcome, Severity, Spend, StopEffect};

@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Watch {
     #[cfg(target_os = "linux")]
-    notices: Option<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>>,
+    notices: Option<tokio::net::unix::pipe::Receiver>,
 }
 
 impl Watch {
@@ -32,13 +32,15 @@ impl Watch {
     /// Waits until something may have come since the last time. Can be cancelled: what came is told the next time.
     pub async fn changed(&mut self) {
         #[cfg(target_os = "linux")]
-        if let Some(notices) = &self.notices {
-            let read = notices.async_io(tokio::io::Interest::READABLE, |fd| {
-                // What the notices say is of no interest, since they can overflow.
-                nix::unistd::read(fd, &mut [0; 4096]).map_err(io::Error::from)
-            });
-            match read.await {
+        while let Some(notices) = &self.notices {
+            // What the notices say is of no interest, since they can overflow.
+            let read = match notices.readable().await {
+                Ok(()) => notices.try_read(&mut [0; 4096]),
+                Err(error) => Err(error),
+            };
+            match read {
                 Ok(_) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => self.notices = None,
             }
         }
@@ -46,13 +48,14 @@ impl Watch {
     }
 }
 
-/// The kernel's notices of whole files: renamed into the directory, or written there and closed.
+/// The kernel's notices of whole files: renamed into the directory, or written there and closed. They are read like what
+/// comes through a pipe.
 #[cfg(target_os = "linux")]
-fn notices(dir: &Path) -> io::Result<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>> {
+fn notices(dir: &Path) -> io::Result<tokio::net::unix::pipe::Receiver> {
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
     inotify.add_watch(dir, AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE)?;
-    tokio::io::unix::AsyncFd::with_interest(inotify.into(), tokio::io::Interest::READABLE)
+    tokio::net::unix::pipe::Receiver::from_owned_fd_unchecked(inotify.into())
 }
 
 #[cfg(test)]

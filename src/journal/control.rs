@@ -105,9 +105,12 @@ mod tests {
         dir.leave_stop(&good).unwrap();
         let text = fs::read_to_string(dir.control().join("stop-good.json")).unwrap();
         let half = &text[..text.len() / 2];
-        for (name, text) in
-            [("stop-half.json", half), ("stop-empty.json", ""), ("stop-other.json", &text), ("steer-good.json", &text)]
-        {
+        for (name, text) in [
+            ("stop-half.json", half),
+            ("stop-empty.json", ""),
+            ("stop-other.json", &text),
+            ("steer-good.json", &text),
+        ] {
             file::write_atomic_unsynced(&dir.control().join(name), text.as_bytes()).unwrap();
         }
         fs::create_dir(dir.control().join("stop-dir.json")).unwrap();

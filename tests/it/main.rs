@@ -36,4 +36,5 @@ mod real_opencode;
 mod resume;
 mod rows;
 mod run;
+mod stop;
 mod support;

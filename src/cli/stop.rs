@@ -1,0 +1,184 @@
+//! `provost stop`: leaves a request for a live run, and waits for its answer and its end. And how a run hears it.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::engine::{Clock, Shutdown, Stop};
+use crate::event::{Event, Kind, RequestId, RunEnded, StopEffect};
+use crate::journal::{self, Follower, RunDir, RunState, StopRequest, Watch};
+use crate::profile::element::Period;
+
+use super::context::Context;
+use super::error::{CliError, environment};
+use super::{Common, data};
+
+/// The journal is looked at this often; the answer comes within milliseconds.
+const GLANCE: Duration = Duration::from_millis(4);
+
+/// Arguments of `stop`.
+///
+/// The run ends as after one Ctrl-C: a wait and a check at once, an agent after it was asked to go and has had its
+/// grace. It then exits with 0, and `provost run --resume` goes on with it.
+///
+/// Exits with 0 once the run has ended, and with 1 when there was no live run to stop, or it has not ended in time.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StopArgs {
+    /// The run: its id, a unique part of it, or its directory; the newest live one when absent
+    run: Option<String>,
+    /// End the agent without its grace, as after a second Ctrl-C
+    #[arg(long)]
+    now: bool,
+    /// Return once the run has acknowledged the request
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait for the end
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    timeout: Period,
+}
+
+/// Ends a live run.
+pub(crate) fn stop(context: &Context, common: &Common, args: &StopArgs) -> Result<u8, CliError> {
+    let root = context.root(common.root.as_ref());
+    let dir = match &args.run {
+        Some(which) => journal::find(&root, Some(which)).map_err(super::run::no_run)?,
+        None => newest_live(&root)?,
+    };
+    let seen = journal::snapshot(&dir).map_err(environment)?;
+    let run = seen.manifest.run.clone();
+    match (seen.state, &seen.tally.ended) {
+        (RunState::Live, _) => {}
+        (RunState::Finished, Some(ended)) => {
+            let how = ended.outcome.word();
+            return Err(CliError::not_good(format!("{run} is not live: it has ended already ({how})")));
+        }
+        _ => {
+            return Err(CliError::not_good(format!("{run} is not live: it was killed before it could end"))
+                .hint("`provost run --resume` goes on with it"));
+        }
+    }
+    let begun = Clock.now();
+    let id = RequestId::new(uuid::Uuid::new_v4().simple().to_string());
+    let request = StopRequest { id, at: Clock.stamp(), now: args.now, pid: std::process::id() };
+    let mut answers = Answers::after(&dir, seen.journal_bytes, &request.id)?;
+    dir.leave_stop(&request).map_err(environment)?;
+    loop {
+        // Asked first, so that nothing is missed of a run that ends meanwhile.
+        let live = dir.is_live().map_err(environment)?;
+        answers.read()?;
+        let took = Period(Duration::from_millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(0)));
+        if !live {
+            // What nobody is left to answer.
+            dir.close_stop(&request.id).map_err(environment)?;
+            let Some(ended) = &answers.ended else {
+                return Err(CliError::not_good(format!("{run} was killed before it could end"))
+                    .hint("`provost run --resume` goes on with it"));
+            };
+            let how = match answers.effect {
+                Some(StopEffect::Stopping) => ended.outcome.word().to_owned(),
+                _ => format!("it had ended by itself ({})", ended.outcome.word()),
+            };
+            return say(common, &format!("{run}: {how} after {took}\n"));
+        }
+        if args.no_wait && answers.effect.is_some() {
+            return say(common, &format!("{run}: acknowledged after {took}\n"));
+        }
+        if begun.elapsed() >= args.timeout.0 {
+            return Err(not_in_time(&dir, &answers, args));
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
+fn say(common: &Common, text: &str) -> Result<u8, CliError> {
+    if common.quiet { Ok(0) } else { data(text) }
+}
+
+fn newest_live(root: &Path) -> Result<RunDir, CliError> {
+    for id in journal::list(root).map_err(environment)? {
+        if let Ok(dir) = RunDir::open(root.join("runs").join(id.as_str()))
+            && dir.is_live().map_err(environment)?
+        {
+            return Ok(dir);
+        }
+    }
+    Err(CliError::not_good(format!("no run under {} is live", root.display()))
+        .hint("`provost peek --runs` lists the runs; one that has a directory of its own is named by that"))
+}
+
+/// What goes on instead of the end.
+fn not_in_time(dir: &RunDir, answers: &Answers, args: &StopArgs) -> CliError {
+    let doing = match journal::snapshot(dir) {
+        Ok(seen) => seen.tally.in_doubt(),
+        Err(error) => vec![error.to_string()],
+    };
+    let doing = if doing.is_empty() { "nothing that is on record".to_owned() } else { doing.join("; ") };
+    let answered = if answers.effect.is_some() { "has acknowledged" } else { "has not acknowledged" };
+    let place = dir.path().display();
+    let timeout = args.timeout;
+    let error = CliError::not_good(format!(
+        "the run in {place} {answered} the request and has not ended within {timeout}: {doing}"
+    ));
+    if args.now { error } else { error.hint("`provost stop --now` ends the agent without its grace") }
+}
+
+/// What the run says after a request.
+struct Answers {
+    follower: Follower,
+    id: RequestId,
+    effect: Option<StopEffect>,
+    ended: Option<RunEnded>,
+}
+
+impl Answers {
+    fn after(dir: &RunDir, offset: u64, id: &RequestId) -> Result<Self, CliError> {
+        let follower = Follower::open(dir, offset).map_err(environment)?;
+        Ok(Self { follower, id: id.clone(), effect: None, ended: None })
+    }
+
+    fn read(&mut self) -> Result<(), CliError> {
+        loop {
+            let lines = self.follower.poll().map_err(environment)?;
+            if lines.is_empty() {
+                return Ok(());
+            }
+            for line in lines {
+                match serde_json::from_slice::<Event>(&line).map(|event| event.kind) {
+                    Ok(Kind::StopAcknowledged(answer)) if answer.id == self.id => {
+                        self.effect.get_or_insert(answer.effect);
+                    }
+                    Ok(Kind::RunEnded(ended)) => self.ended = Some(ended),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// The requests that are there now.
+pub(super) fn left(dir: &RunDir) -> Vec<Stop> {
+    dir.stop_requests().into_iter().map(|request| Stop { id: request.id, now: request.now }).collect()
+}
+
+/// Hears signals, and requests that are left in the run's directory. `late` were left when nobody ran it.
+///
+/// # Errors
+///
+/// When a handler cannot be installed.
+pub(super) fn listen(dir: &RunDir, late: Vec<Stop>) -> io::Result<Shutdown> {
+    // Watched first: what comes before it is looked for is told then.
+    let mut watch = Watch::of(&dir.control());
+    let inbox = dir.clone();
+    let shutdown = Shutdown::listen()?.reading(Box::new(move || left(&inbox)), late);
+    shutdown.look();
+    let door = shutdown.clone();
+    tokio::spawn(async move {
+        loop {
+            watch.changed().await;
+            door.look();
+        }
+    });
+    Ok(shutdown)
+}
