@@ -40,6 +40,9 @@ _provost() {
             provost,schema)
                 cmd="provost__subcmd__schema"
                 ;;
+            provost,stop)
+                cmd="provost__subcmd__stop"
+                ;;
             *)
                 ;;
         esac
@@ -47,7 +50,7 @@ _provost() {
 
     case "${cmd}" in
         provost)
-            opts="-q -v -h -V --root --color --quiet --verbose --help --version run peek init schema completions man help guard"
+            opts="-q -v -h -V --root --color --quiet --verbose --help --version run peek stop init schema completions man help guard"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -225,7 +228,7 @@ _provost() {
             return 0
             ;;
         provost__subcmd__run)
-            opts="-p -q -v -h --profile --task-file --set --out --label --seed --json --dry-run --check --resume --root --color --quiet --verbose --help"
+            opts="-p -q -v -h --profile --task-file --set --out --label --seed --json --dry-run --wait --check --resume --root --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -285,6 +288,32 @@ _provost() {
                 return 0
             fi
             case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        provost__subcmd__stop)
+            opts="-q -v -h --now --no-wait --timeout --root --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -34,6 +34,7 @@ complete -c provost -n "__fish_provost_needs_command" -s h -l help -d 'Print hel
 complete -c provost -n "__fish_provost_needs_command" -s V -l version -d 'Print version'
 complete -c provost -n "__fish_provost_needs_command" -f -a "run" -d 'Do one task: one round, or rounds until its check passes'
 complete -c provost -n "__fish_provost_needs_command" -f -a "peek" -d 'Look at a live, dead or finished run'
+complete -c provost -n "__fish_provost_needs_command" -f -a "stop" -d 'End a live run, and wait until it has ended'
 complete -c provost -n "__fish_provost_needs_command" -f -a "init" -d 'Write a first profile for the agents and keys found on this machine'
 complete -c provost -n "__fish_provost_needs_command" -f -a "schema" -d 'Print the JSON schema of a file kind, for editors'
 complete -c provost -n "__fish_provost_needs_command" -f -a "completions" -d 'Print shell completions'
@@ -53,6 +54,7 @@ always\t'Always'
 never\t'Never'"
 complete -c provost -n "__fish_provost_using_subcommand run" -l json -d 'Print the journal\'s events as JSON lines'
 complete -c provost -n "__fish_provost_using_subcommand run" -l dry-run -d 'Assemble and keep every prompt, and call nothing'
+complete -c provost -n "__fish_provost_using_subcommand run" -l wait -d 'When all who can be asked must be left alone until a known time, wait for it'
 complete -c provost -n "__fish_provost_using_subcommand run" -l check -d 'See whether all is there: program, version, keys, and the model\'s answer to one tiny request; then end'
 complete -c provost -n "__fish_provost_using_subcommand run" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand run" -s v -l verbose -d 'Say more'
@@ -75,6 +77,16 @@ complete -c provost -n "__fish_provost_using_subcommand peek" -l cooldowns -d 'A
 complete -c provost -n "__fish_provost_using_subcommand peek" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand stop" -l timeout -d 'How long to wait for the end' -r
+complete -c provost -n "__fish_provost_using_subcommand stop" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand stop" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand stop" -l now -d 'End the agent without its grace, as after a second Ctrl-C'
+complete -c provost -n "__fish_provost_using_subcommand stop" -l no-wait -d 'Return once the run has acknowledged the request'
+complete -c provost -n "__fish_provost_using_subcommand stop" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand stop" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c provost -n "__fish_provost_using_subcommand init" -l root -d 'Where runs are kept' -r -F
 complete -c provost -n "__fish_provost_using_subcommand init" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
 always\t'Always'

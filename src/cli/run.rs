@@ -412,7 +412,10 @@ async fn drive(
     prepared: Prepared,
 ) -> Result<u8, CliError> {
     let Prepared { dir, manifest, task, profile, writer, taken, late, alerts } = prepared;
+    // Hung first: what comes before it is looked for is told then.
+    let mut bell = dir.bell();
     let shutdown = super::stop::listen(&dir, late).map_err(environment)?;
+    let door = shutdown.clone();
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;
     let (system, files) = read_files(&profile)?;
     let secrets = Arc::new(registry::secrets(&profile, &context.environment));
@@ -465,8 +468,11 @@ async fn drive(
         tokio::select! {
             ended = &mut running => break ended,
             _ = ticks.tick(), if context.animated() => lock(&recorder).tick(),
+            () = bell.rung() => door.look(),
         }
     };
+    // While the journal is still ours: the next one who has it hangs a bell of its own.
+    drop(bell);
     guard.close().await;
     let finish = lock(&recorder).finish();
     let ended = ended.map_err(environment)?;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::engine::{Clock, Shutdown, Stop};
 use crate::event::{Event, Kind, RequestId, RunEnded, StopEffect};
-use crate::journal::{self, Follower, RunDir, RunState, StopRequest, Watch};
+use crate::journal::{self, Follower, RunDir, RunState, StopRequest};
 use crate::profile::element::Period;
 
 use super::context::Context;
@@ -162,23 +162,15 @@ pub(super) fn left(dir: &RunDir) -> Vec<Stop> {
     dir.stop_requests().into_iter().map(|request| Stop { id: request.id, now: request.now }).collect()
 }
 
-/// Hears signals, and requests that are left in the run's directory. `late` were left when nobody ran it.
+/// Hears signals, and each time that it looks also the requests in the run's directory. `late` were left when nobody
+/// ran it.
 ///
 /// # Errors
 ///
 /// When a handler cannot be installed.
 pub(super) fn listen(dir: &RunDir, late: Vec<Stop>) -> io::Result<Shutdown> {
-    // Watched first: what comes before it is looked for is told then.
-    let mut watch = Watch::of(&dir.control());
     let inbox = dir.clone();
     let shutdown = Shutdown::listen()?.reading(Box::new(move || left(&inbox)), late);
     shutdown.look();
-    let door = shutdown.clone();
-    tokio::spawn(async move {
-        loop {
-            watch.changed().await;
-            door.look();
-        }
-    });
     Ok(shutdown)
 }

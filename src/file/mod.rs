@@ -9,15 +9,15 @@
 //! Both run before a text is cut: half a secret matches nothing.
 
 mod atomic;
+mod bell;
 mod lock;
 mod secret;
 mod shape;
 mod veil;
-mod watch;
 
 pub use atomic::{ensure_private_dir, sync_dir, write_atomic, write_atomic_unsynced};
+pub use bell::{Bell, ring};
 pub use lock::{is_locked, try_lock};
 pub use secret::Secrets;
 pub use shape::{is_secret_name, redact_shapes};
 pub use veil::Veil;
-pub use watch::Watch;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::io_error;
 use super::{JournalError, RunDir};
 use crate::event::RequestId;
-use crate::file;
+use crate::file::{self, Bell};
 
 /// What is longer is no request.
 const LONGEST: u64 = 4096;
@@ -33,13 +33,24 @@ impl RunDir {
         self.control().join(format!("stop-{id}.json"))
     }
 
-    /// Leaves a request. It is seen whole or not at all; it need not outlive a power failure, which no run does.
+    /// Hangs the bell that whoever leaves a request rings. For who holds the journal's lock. Needs a tokio runtime.
+    pub fn bell(&self) -> Bell {
+        Bell::hang(&self.bell_path())
+    }
+
+    fn bell_path(&self) -> PathBuf {
+        self.control().join("bell")
+    }
+
+    /// Leaves a request, and rings. It is seen whole or not at all; it need not outlive a power failure, which no run does.
     pub fn leave_stop(&self, request: &StopRequest) -> Result<(), JournalError> {
         let path = self.stop_request(&request.id);
         let failed = |error| io_error("write", &path)(error);
         let mut text = serde_json::to_vec(request).map_err(|error| failed(error.into()))?;
         text.push(b'\n');
-        file::write_atomic_unsynced(&path, &text).map(drop).map_err(failed)
+        file::write_atomic_unsynced(&path, &text).map_err(failed)?;
+        file::ring(&self.bell_path());
+        Ok(())
     }
 
     /// The requests that are there, in the order in which they were left. What is none is passed over.

@@ -20,7 +20,7 @@ mod store;
 mod tail;
 mod writer;
 
-pub use crate::file::{Watch, redact_shapes, write_atomic, write_atomic_unsynced};
+pub use crate::file::{Bell, redact_shapes, write_atomic, write_atomic_unsynced};
 pub use control::StopRequest;
 pub use error::JournalError;
 pub use follow::Follower;
