@@ -7,7 +7,8 @@
 
 A loopback server answers 429 with `retry-after` of an hour (--after). The run is ready to wait for that long
 (`retry.wait`, and `--wait` where the binary has it). Once its journal says that it waits, a signal is sent; the time is
-from the signal to the end of the process. Two situations, each with TERM and INT: the wait is the run's own, for what
+from the signal to the end of the process. Two situations, each with TERM, INT and `provost stop` (where the binary has
+it; from the call of that verb to the end of the run, with the start of a second process): the wait is the run's own, for what
 the server has told it (each run with a state directory of its own); and the wait is for what another run was told
 before (one state directory for all of them, so that none of the later ones should send a request at all).
 
@@ -31,6 +32,7 @@ import loopback
 
 HERE = pathlib.Path(__file__).resolve().parent
 SIGNALS = {"TERM": signal.SIGTERM, "INT": signal.SIGINT}
+STOP = "stop"
 
 
 class Handler(loopback.Handler):
@@ -47,10 +49,10 @@ def ready():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def stop(child, number, patience):
-    """Seconds from the signal to the end, and the exit code; a child that has not ended by then is killed."""
+def stop(child, ask, patience):
+    """Seconds from the asking to the end, and the exit code; a child that has not ended by then is killed."""
     begin = time.perf_counter()
-    child.send_signal(number)
+    ask()
     try:
         code = child.wait(timeout=patience)
     except subprocess.TimeoutExpired:
@@ -73,7 +75,7 @@ def provost_row(given, patient, verdict, shared, name):
     server = loopback.Server(Handler)
     server.count, server.after = 0, given.after
     server.start()
-    seconds, codes, astray = [], [], []
+    seconds, codes, astray, returned = [], [], [], []
     with loopback.Place("stop", given) as place:
         profile = place.profile("stop", server.url(), given.api)
         for number in range(given.runs):
@@ -95,18 +97,29 @@ def provost_row(given, patient, verdict, shared, name):
                 continue
             # The wait should be older than the event that announces it.
             time.sleep(0.1)
-            took, code = stop(child, SIGNALS[name], 60)
+            if name == STOP:
+                verbs, begin = [], time.perf_counter()
+                call = [given.provost, "stop", "-q", f"./{run.name}"]
+                took, code = stop(child, lambda: verbs.append(subprocess.Popen(call, cwd=place.path, env=environment, stdin=subprocess.DEVNULL)), 60)
+                if verbs[0].wait(60) != 0:
+                    astray.append(f"the verb exits with {verbs[0].returncode}")
+                returned.append(time.perf_counter() - begin)
+            else:
+                took, code = stop(child, lambda: child.send_signal(SIGNALS[name]), 60)
             child.stderr.close()
             seconds.append(took)
             codes.append(code)
     server.stop()
     label = f"provost, {'another run was told' if shared else 'told itself'}, {name}"
-    row(label, seconds, codes, f"{server.count} requests" + (f"; {len(astray)} did not wait" if astray else ""))
+    note = f"{server.count} requests" + (f"; {len(astray)} went astray" if astray else "")
+    if returned:
+        note += f"; the verb returned after {statistics.median(returned) * 1000:.1f} ms"
+    row(label, seconds, codes, note)
     if astray:
-        verdict(False, f"{label}: it waits", astray[0])
+        verdict(False, f"{label}: it waits, and is asked to end", astray[0])
     if seconds:
         verdict(max(seconds) * 1000 < given.goal, f"{label}: ends within {given.goal:g} ms", f"at most {max(seconds) * 1000:.1f} ms")
-        wanted = 128 + SIGNALS[name]
+        wanted = 0 if name == STOP else 128 + SIGNALS[name]
         verdict(set(codes) == {wanted}, f"{label}: exit code {wanted}", " ".join(sorted(set(map(str, codes)))))
 
 
@@ -115,7 +128,7 @@ def floor_row(given):
     for _ in range(given.runs):
         child = subprocess.Popen(["sleep", "3600"], stdin=subprocess.DEVNULL)
         time.sleep(0.1)
-        took, code = stop(child, signal.SIGTERM, 60)
+        took, code = stop(child, child.terminate, 60)
         seconds.append(took)
         codes.append(code)
     row("floor: sleep, TERM", seconds, codes)
@@ -181,7 +194,7 @@ def agent_runner(given):
                     loopback.kill_all(child.pid)
                     child.wait()
                     continue
-                took, code = stop(child, SIGNALS[name], 90)
+                took, code = stop(child, lambda: child.send_signal(SIGNALS[name]), 90)
                 seconds.append(took)
                 codes.append(code)
         row(f"cli-agent-runner 0.3.14, told by its agent, {name}", seconds, codes, note)
@@ -204,6 +217,8 @@ def main():
     verdict = loopback.Verdict()
     ready()
     told = subprocess.run([given.provost, "run", "--help"], capture_output=True, text=True, check=True).stdout
+    verbs = subprocess.run([given.provost, "--help"], capture_output=True, text=True, check=True).stdout
+    names = [*SIGNALS] + [STOP] * (f"\n  {STOP} " in verbs)
     patient = ["--wait"] if "--wait" in told else []
     print(f"a wait of {given.after:g} s{'' if patient else '; this binary has no --wait'}")
     print(loopback.busy())
@@ -211,7 +226,7 @@ def main():
     if given.runs:
         floor_row(given)
         for shared in (False, True):
-            for name in SIGNALS:
+            for name in names:
                 provost_row(given, patient, verdict, shared, name)
         floor_row(given)
     if given.beside:

@@ -57,7 +57,7 @@ fn credentials(place: &Place<'_>) -> String {
     let needed = invocation(place.profile).map_or(&[][..], |invocation| invocation.inherits());
     let counts = |name: &str| name == "HOME" || (needed.contains(&name) && is_secret_name(name));
     let pairs = reaches.iter().filter(|(name, _)| counts(name));
-    pairs.map(|(name, value)| format!("{name}={value}\n")).collect()
+    pairs.flat_map(|(name, value)| [name, "=", value, "\n"]).collect()
 }
 
 #[cfg(test)]

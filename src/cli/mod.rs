@@ -65,6 +65,12 @@ enum Verb {
     /// Look at a live, dead or finished run
     Peek(peek::PeekArgs),
     /// End a live run, and wait until it has ended
+    ///
+    /// It ends as after one Ctrl-C: a wait and a check at once, an agent once it was asked to go and has had its grace.
+    /// The run itself exits with 0, and `provost run --resume` goes on with it. Asking again changes nothing.
+    ///
+    /// Exits with 0 when the run has ended, however it came to that, and with 1 when there was no live run to stop, when
+    /// it was killed, or when it has not ended in time.
     Stop(stop::StopArgs),
     /// Write a first profile for the agents and keys found on this machine
     Init(init::InitArgs),

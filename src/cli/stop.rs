@@ -19,11 +19,6 @@ use super::{Common, data};
 const GLANCE: Duration = Duration::from_millis(4);
 
 /// Arguments of `stop`.
-///
-/// The run ends as after one Ctrl-C: a wait and a check at once, an agent after it was asked to go and has had its
-/// grace. It then exits with 0, and `provost run --resume` goes on with it.
-///
-/// Exits with 0 once the run has ended, and with 1 when there was no live run to stop, or it has not ended in time.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StopArgs {
     /// The run: its id, a unique part of it, or its directory; the newest live one when absent
@@ -60,7 +55,7 @@ pub(crate) fn stop(context: &Context, common: &Common, args: &StopArgs) -> Resul
         }
     }
     let begun = Clock.now();
-    let id = RequestId::new(uuid::Uuid::new_v4().simple().to_string());
+    let id = RequestId::new(uuid::Uuid::new_v4().simple().to_string().split_at(12).0);
     let request = StopRequest { id, at: Clock.stamp(), now: args.now, pid: std::process::id() };
     let mut answers = Answers::after(&dir, seen.journal_bytes, &request.id)?;
     dir.leave_stop(&request).map_err(environment)?;

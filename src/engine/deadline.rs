@@ -169,7 +169,7 @@ mod tests {
             grace: seconds(10),
             grace_after_result: seconds(20),
         };
-        Deadlines::new(&round, t0, t0, None, Duration::from_secs(60))
+        Deadlines::new(&round, t0, t0, None, Duration::from_mins(1))
     }
 
     fn at(t0: Instant, seconds: u64) -> Instant {

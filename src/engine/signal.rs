@@ -156,7 +156,7 @@ impl Shutdown {
 
     fn take(&self, found: Vec<Stop>, late: bool) {
         self.tell.send_if_modified(|heard| {
-            found.into_iter().fold(false, |fresh, stop| heard.request(stop, late) || fresh)
+            found.into_iter().filter(|stop| heard.request(stop.clone(), late)).count() > 0
         });
     }
 

@@ -32,9 +32,10 @@ impl Run {
     /// The first attempt of a round.
     pub(super) fn first_try(&self, round: RoundNumber) -> Try {
         let chain = self.chain();
-        let from = match self.plan.profile.retry.restore_primary {
-            true => 0,
-            false => usize::try_from(self.emitter.tally().candidate).unwrap_or(0),
+        let from = if self.plan.profile.retry.restore_primary {
+            0
+        } else {
+            usize::try_from(self.emitter.tally().candidate).unwrap_or(0)
         };
         Try { round, attempt: AttemptNumber(1), candidate: chain.begin(from), opening: Opening::Fresh }
     }
@@ -282,7 +283,7 @@ impl Run {
         let asked = self.shutdown.times();
         let mut shutdown = self.shutdown.clone();
         let now = self.emitter.clock().now();
-        let end = now.checked_add(length).unwrap_or(now + Duration::from_secs(366 * 86_400));
+        let end = now.checked_add(length).unwrap_or(now + Duration::from_hours(366 * 24));
         let cut = self.wall.is_some_and(|wall| wall < end);
         let complete = tokio::select! {
             () = tokio::time::sleep_until(self.wall.map_or(end, |wall| wall.min(end)).into()) => !cut,

@@ -108,6 +108,17 @@ mod tests {
         assert_eq!(dir.stop_requests(), [second]);
     }
 
+    #[tokio::test]
+    async fn who_leaves_a_request_rings() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(temp.path().join("run")).unwrap();
+        let mut bell = dir.bell();
+        let leaves = request("a", 1, false);
+        dir.leave_stop(&leaves).unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(20), bell.rung()).await.unwrap();
+        assert_eq!(dir.stop_requests(), [leaves]);
+    }
+
     #[test]
     fn what_is_no_request_is_passed_over() {
         let temp = tempfile::tempdir().unwrap();

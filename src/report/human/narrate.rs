@@ -84,6 +84,10 @@ impl Narrator {
                 let (alert, message) = (style::clean(&raised.alert), style::clean(&raised.message));
                 vec![self.paint(ink, &format!("{word}: {alert}: {message}"))]
             }
+            Kind::StopRequested(asked) => {
+                let how = if asked.now { "asked to stop now" } else { "asked to stop" };
+                vec![format!("{how}, by request {}", style::clean(asked.id.as_str()))]
+            }
             Kind::AlertCleared(cleared) => vec![format!("cleared: {}", style::clean(&cleared.alert))],
             _ if self.verbosity == Verbosity::Verbose => self.detail(&event.kind),
             _ => Vec::new(),
