@@ -459,31 +459,3 @@ fn without_a_directory_it_works_for_this_process() {
     assert_eq!(clone.list(at(1.0)).unwrap().len(), 1);
     assert_eq!(one.trouble(), None);
 }
-
-/// `cargo test --release --lib account::tests::costs -- --ignored --nocapture` prints what a request costs.
-#[test]
-#[ignore = "a measurement"]
-fn costs() {
-    let dir = TempDir::new().unwrap();
-    let one = run(dir.path(), "one");
-    let party = party(&one, "m");
-    let rounds = 2_000_u32;
-    let began = Instant::now();
-    for round in 0..rounds {
-        let now = at(f64::from(round) / 10.0);
-        assert_eq!(one.ask(&party, now), Admission::Go);
-        one.taken(&party, now);
-    }
-    println!("ask and taken: {:?}", began.elapsed() / rounds);
-    let began = Instant::now();
-    for _ in 0..rounds {
-        one.succeeded(&party, at(300.0));
-    }
-    println!("succeeded: {:?}", began.elapsed() / rounds);
-    one.failed(&party, &refusal(20.0), at(300.0));
-    let began = Instant::now();
-    for _ in 0..rounds {
-        assert!(waits_until(&one.ask(&party, at(301.0))).is_some());
-    }
-    println!("ask while it cools: {:?}", began.elapsed() / rounds);
-}
