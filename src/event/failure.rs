@@ -171,6 +171,12 @@ impl Failure {
         self.rule == NOT_ASKED
     }
 
+    /// Whether the request was turned away, or not even sent: nothing was answered, and nothing can have been charged.
+    pub fn is_refusal(&self) -> bool {
+        let turned_away = self.status.is_some_and(|status| status >= 400) || self.not_asked();
+        turned_away && !self.emitted_output && !self.maybe_accepted
+    }
+
     /// Makes it that.
     #[must_use]
     pub fn unasked(self) -> Self {

@@ -430,6 +430,8 @@ impl Tally {
             Kind::AttemptFailed(failed) => {
                 open.turn.failed(failed);
                 open.failure = Some(failed.failure.clone());
+                // Who was refused before a word was said has not been served, and so has not been charged.
+                open.usage_reported |= failed.failure.is_refusal() && open.turns == TurnNumber(0);
                 close_attempt(open, &mut self.spend);
             }
             Kind::AttemptFinished(finished) => {

@@ -152,7 +152,11 @@ impl Endpoint {
         let size = body.len();
         let request = self.client.post(self.url.clone());
         let sent = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body).send().await;
-        let mut response = sent.map_err(|error| self.transport(&error, voice.emitted()))?;
+        let mut response = sent.map_err(|error| Failure {
+            // Whatever broke after the connection stood may have been read on the other side.
+            maybe_accepted: !(error.is_connect() || error.is_builder()),
+            ..self.transport(&error, voice.emitted())
+        })?;
         let status = response.status();
         let advice = Advice::read(response.headers());
         if !status.is_success() {
