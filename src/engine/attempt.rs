@@ -91,7 +91,7 @@ impl Watch {
         });
     }
 
-    fn stopping(&self) -> bool {
+    pub(super) fn stopping(&self) -> bool {
         *self.stop.borrow() > Some(Stop::WhenIdle)
     }
 }
@@ -125,7 +125,7 @@ impl Run {
             candidate: this.candidate,
             deadlines: Deadlines::new(
                 &self.plan.profile.round,
-                round_started,
+                round_started + self.paused,
                 clock.now(),
                 self.wall,
                 retry.wait.0,

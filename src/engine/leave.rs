@@ -8,7 +8,9 @@ use tokio::sync::oneshot;
 
 use crate::backend::account::Admission;
 use crate::backend::{Answer, Stop};
-use crate::event::{AttemptRetrying, Failure, FaultClass, FaultScope, WaitEnded, WaitStarted};
+use crate::event::{
+    AlertRaised, AttemptRetrying, Failure, FaultClass, FaultScope, Severity, WaitEnded, WaitStarted,
+};
 use crate::fault::{self, Facts, Origin};
 
 use super::attempt::Watch;
@@ -43,7 +45,8 @@ impl Run {
         watch: &mut Watch,
         granted: Option<oneshot::Sender<()>>,
     ) -> std::io::Result<()> {
-        let Some(granted) = granted else { return Ok(()) };
+        // Who is being ended gets no leave: dropping the question says so.
+        let Some(granted) = granted.filter(|_| !watch.stopping()) else { return Ok(()) };
         let now = self.emitter.clock().now();
         watch.deadlines.held();
         watch.asking = Some(Asking { granted, since: now, again: now, told: false });
@@ -59,6 +62,11 @@ impl Run {
             Some(party) => self.accounts.ask(party, stamp),
             None => Admission::Go,
         };
+        if let Some(trouble) = self.accounts.trouble() {
+            let alert =
+                AlertRaised { alert: "accounts".to_owned(), severity: Severity::Notice, message: trouble };
+            self.emitter.emit(alert)?;
+        }
         match admission {
             Admission::Go => {
                 if asking.told {
@@ -104,13 +112,16 @@ impl Run {
         let cooling = party.and_then(|party| self.accounts.standing(party, now));
         let (class, scope, evidence) = match cooling {
             Some(cooling) => (cooling.class, cooling.scope, cooling.evidence),
-            None => (FaultClass::RateLimited, FaultScope::Account, String::new()),
+            None => (FaultClass::RateLimited, FaultScope::Account, "told to wait".to_owned()),
         };
+        let which = party.map_or("all", |party| party.account.as_str());
         Failure {
             scope,
             retry_after: Some(left(now, until).as_secs_f64()),
             reset_at: Some(until),
-            evidence: format!("not asked, since it is told to wait: {evidence}"),
+            evidence: format!(
+                "not asked, as it was told before (`provost peek --clear {which}` forgets it): {evidence}"
+            ),
             ..Failure::ours(class, "").unasked()
         }
     }
@@ -152,7 +163,13 @@ impl Run {
             "acp" => Origin::Acp,
             _ => Origin::Command,
         };
-        let facts = Facts { status: retrying.status, ..Facts::new(origin, &retrying.evidence) };
+        // Codex tells how long the server asked it to wait; what others announce is a wait of their own.
+        let asked = retrying.delay_ms.filter(|_| origin == Origin::Codex);
+        let facts = Facts {
+            status: retrying.status,
+            retry_after: asked.map(|ms| Duration::from_millis(ms).as_secs_f64()),
+            ..Facts::new(origin, &retrying.evidence)
+        };
         let emitted_output = self.emitter.tally().open.as_ref().is_some_and(|open| open.turn.has_begun());
         Failure { emitted_output, ..fault::classify(&facts) }
     }

@@ -1,6 +1,6 @@
 //! One round: begun, seen through by as many attempts as it takes, and settled.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::{
     AttemptFailed, AttemptNumber, BudgetCommitted, BudgetReserved, Failure, FaultClass, Opening, RoundEnded,
@@ -21,6 +21,7 @@ impl Run {
         let started = self.emitter.clock().now();
         self.reopened = false;
         self.steps.clear();
+        self.paused = Duration::ZERO;
         let first = self.first_try(number);
         self.tries(first, started).await
     }

@@ -108,6 +108,8 @@ pub(crate) struct Run {
     pub(crate) answer: Option<String>,
     /// The recorded steps that the conversation of the open round holds.
     pub(super) steps: Vec<Replayed>,
+    /// How long the round that is open has waited for resets, as a person wished it to; its wall stands still then.
+    pub(super) paused: Duration,
     /// Lets one prompt at a time through.
     pub(super) turnstile: Turnstile,
     /// When the wall budget ends.
@@ -145,6 +147,7 @@ pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEn
         budget,
         answer,
         steps: replay,
+        paused: Duration::ZERO,
         turnstile: Turnstile::new(),
         wall: None,
         reopened: resumed.is_some(),

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::backend::{Replayed, SessionPlan};
 use crate::event::{
-    AttemptFailed, AttemptFinished, AttemptNumber, AttemptStarted, Failure, FaultClass, Opening, Provenance,
-    RoundNumber, Sha256, Stored, Turn, WaitEnded, WaitStarted,
+    AttemptFailed, AttemptFinished, AttemptNumber, AttemptStarted, Failure, FaultClass, Live, Opening,
+    Provenance, RoundNumber, Sha256, Stored, Turn, WaitEnded, WaitStarted,
 };
 use crate::fault::{self, Decision, History, Policy, Ways};
 
@@ -32,16 +32,14 @@ impl Run {
     /// The first attempt of a round.
     pub(super) fn first_try(&self, round: RoundNumber) -> Try {
         let chain = self.chain();
-        let from = if self.plan.profile.retry.restore_primary {
-            0
-        } else {
-            usize::try_from(self.emitter.tally().candidate).unwrap_or(0)
-        };
+        let restored = self.plan.profile.retry.restore_primary;
+        let from = if restored { 0 } else { self.emitter.tally().candidate };
+        let from = usize::try_from(from).unwrap_or(0);
         Try { round, attempt: AttemptNumber(1), candidate: chain.begin(from), opening: Opening::Fresh }
     }
 
     /// Makes attempts until one answers or there is no more to try, and settles the round.
-    pub(super) async fn tries(&mut self, first: Try, mut started: Instant) -> Result<(), EngineError> {
+    pub(super) async fn tries(&mut self, first: Try, started: Instant) -> Result<(), EngineError> {
         let mut next = first;
         loop {
             let round = next.round;
@@ -50,7 +48,7 @@ impl Run {
             };
             let outcome = self.one(&this, started).await?;
             let Err(failure) = outcome else { return self.settle(this.round, started, outcome) };
-            match self.after(&this, &failure, &mut started).await? {
+            match self.after(&this, &failure).await? {
                 Next::Again(again) => next = again,
                 Next::Settle => return self.settle(this.round, started, Err(failure)),
                 Next::Stopped => return self.settle(this.round, started, Err(self.interrupted())),
@@ -63,9 +61,9 @@ impl Run {
         &mut self,
         failed: Try,
         failure: Failure,
-        mut started: Instant,
+        started: Instant,
     ) -> Result<(), EngineError> {
-        match self.after(&failed, &failure, &mut started).await? {
+        match self.after(&failed, &failure).await? {
             Next::Again(next) => self.tries(next, started).await,
             Next::Settle => self.settle(failed.round, started, Err(failure)),
             Next::Stopped => self.settle(failed.round, started, Err(self.interrupted())),
@@ -128,12 +126,7 @@ impl Run {
     }
 
     /// What follows a failure, after the wait that it takes.
-    async fn after(
-        &mut self,
-        failed: &Try,
-        failure: &Failure,
-        started: &mut Instant,
-    ) -> Result<Next, EngineError> {
+    async fn after(&mut self, failed: &Try, failure: &Failure) -> Result<Next, EngineError> {
         // A second writer must not start while the first may still be there.
         if self.plan.dry_run || failure.cleanup.is_some() {
             return Ok(Next::Settle);
@@ -181,7 +174,7 @@ impl Run {
                 let begun = self.emitter.clock().now();
                 let complete = self.wait(reason, length).await?;
                 // A person wants this wait; the round's own clock stands still meanwhile.
-                *started += self.emitter.clock().now() - begun;
+                self.paused += self.emitter.clock().now() - begun;
                 // What had to cool has cooled: the walk begins anew.
                 let next = self.chain().begin(0);
                 let opening = self.opening(failed.candidate, next, false);
@@ -280,6 +273,7 @@ impl Run {
     async fn wait(&mut self, reason: String, length: Duration) -> Result<bool, EngineError> {
         let until = self.emitter.clock().stamp().checked_add(length).unwrap_or(Timestamp::MAX);
         self.emitter.emit(WaitStarted { reason, until })?;
+        self.emitter.live(&Live::NextDeadline(None))?;
         let asked = self.shutdown.times();
         let mut shutdown = self.shutdown.clone();
         let now = self.emitter.clock().now();

@@ -423,10 +423,10 @@ const ROWS: &[Row] = &[
     Row {
         id: "wall",
         says: "a wait ends with the wall of the run",
-        decided: "the failure that was waited for is what the run came to, with its reset",
+        decided: "the wall of the budget is what ended it, and so it says; what was waited for is in attempt.failed",
         endpoints: &[&[Asks("30")]],
         sets: &["retry.same_model=2", "budget.wall=700ms"],
-        code: 4,
+        code: 5,
         candidates: &[0],
         classes: &["rate_limited"],
         requests: &[1],
@@ -440,8 +440,9 @@ const ROWS: &[Row] = &[
 fn cut_short(played: &Played) -> Result<(), String> {
     let ends = played.of("wait.ended");
     let cut = ends.iter().any(|end| end["complete"] == false);
-    let reset = played.ended()["reset_at"].is_string();
-    (cut && reset).then_some(()).ok_or(format!("the wait ended as {ends:?}, with a reset: {reset}"))
+    let ended = &played.ended()["outcome"];
+    let wall = ended == "budget_exhausted";
+    (cut && wall).then_some(()).ok_or(format!("the wait ended as {ends:?}, the run as {ended}"))
 }
 
 #[test]
