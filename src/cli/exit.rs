@@ -8,7 +8,10 @@ pub(crate) const TABLE: &[(&str, &str)] = &[
     ("1", "done and not good: check failed, the same failure three times, the agent failed"),
     ("2", "usage, profile or suite error"),
     ("3", "refused or inconclusive: cost unknown where it decides"),
-    ("4", "unavailable: backend, credentials or environment"),
+    (
+        "4",
+        "unavailable: backend, credentials or environment; all who can be asked must be left alone for now",
+    ),
     ("5", "budget exhausted"),
     ("6", "gave up: crash loop, no progress, memory loop (supervise)"),
     ("70", "a bug of ours"),

@@ -144,7 +144,8 @@ fn deadlines(seen: &Snapshot, now: jiff::Timestamp) -> Vec<(String, Duration)> {
         length.saturating_sub(passed)
     };
     let mut clocks = Vec::new();
-    if let Some(open) = &seen.tally.open {
+    // While it waits, only the wait and the whole run have an end that is known.
+    if let Some(open) = seen.tally.open.as_ref().filter(|_| seen.tally.wait.is_none()) {
         clocks.push(("round.timeout".to_owned(), left(open.started_at, profile.round.timeout.0)));
         if open.tools.is_empty() {
             clocks.push(("round.stall".to_owned(), left(open.last_event_at, profile.round.stall.0)));

@@ -419,7 +419,7 @@ async fn drive(
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;
     let (system, files) = read_files(&profile)?;
     let secrets = Arc::new(registry::secrets(&profile, &context.environment));
-    let accounts = accounts(context, &manifest);
+    let accounts = accounts(context, args, &manifest);
     let candidates = candidates(context, args, &profile, &manifest, &guard, &secrets, &accounts)?;
     let oracle: Option<Arc<dyn Oracle>> = profile.check.as_ref().and_then(|check| {
         let environment = registry::check_environment(&context.environment, &secrets);
@@ -482,9 +482,11 @@ async fn drive(
 }
 
 /// What is known of accounts, shared by all runs of the user where there is a place for it.
-fn accounts(context: &Context, manifest: &Manifest) -> Accounts {
+fn accounts(context: &Context, args: &RunArgs, manifest: &Manifest) -> Accounts {
     let owner = Owner { pid: std::process::id(), run: manifest.run.to_string() };
-    let shared = context.state().map(|state| Accounts::shared(state.join("accounts"), &owner));
+    // A dry run asks nobody and leaves nothing behind but its directory.
+    let state = context.state().filter(|_| !args.dry_run);
+    let shared = state.map(|state| Accounts::shared(state.join("accounts"), &owner));
     shared.and_then(Result::ok).unwrap_or_else(|| Accounts::private(&owner))
 }
 
