@@ -1,6 +1,6 @@
 //! Whom a candidate depends on: the provider, the account with it, and the model.
 
-use super::account::{Accounts, Party};
+use super::account::{Accounts, Party, plain};
 use super::agent::invocation;
 use super::registry::{Place, agent_environment};
 use crate::file::is_secret_name;
@@ -17,25 +17,15 @@ pub fn party(place: &Place<'_>, accounts: &Accounts) -> Option<Party> {
     let named = agent.endpoint.as_ref().and_then(|name| profile.endpoints.get(name));
     let (provider, secret) = if let Some(endpoint) = named {
         let key = endpoint.key_env.as_ref().and_then(value);
-        (address(&endpoint.base_url), key.unwrap_or_default())
+        (plain(&endpoint.base_url), key.unwrap_or_default())
     } else if let Some(server) = &agent.server {
         let password = server.password_env.as_ref().and_then(value);
-        (address(&server.url), password.unwrap_or_default())
+        (plain(&server.url), password.unwrap_or_default())
     } else {
         (provider_of(agent.harness.as_str(), agent.model.as_deref()), credentials(place))
     };
     let account = accounts.name(&provider, &secret);
     Some(Party { provider, account, model: agent.model.clone() })
-}
-
-/// An address without what could be a credential, and without a slash at its end.
-fn address(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let url = match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://{}", &url[..scheme], &url[at + 1..]),
-        _ => url.to_owned(),
-    };
-    url.trim_end_matches('/').to_owned()
 }
 
 /// The provider that an agent CLI asks where the profile names no endpoint.
@@ -63,17 +53,6 @@ fn credentials(place: &Place<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_holds_no_credential() {
-        for (url, expected) in [
-            ("http://127.0.0.1:8080/v1/", "http://127.0.0.1:8080/v1"),
-            ("https://user:secret@host/v1?key=x#y", "https://host/v1"),
-            ("host", "host"),
-        ] {
-            assert_eq!(address(url), expected);
-        }
-    }
 
     #[test]
     fn the_provider_of_an_agent_is_that_of_its_model() {

@@ -321,7 +321,7 @@ fn list(store: &Store, me: &Holder, now: i64) -> io::Result<Vec<Cooling>> {
 }
 
 /// An address without what does not belong to it: credentials, query, fragment, and a slash at its end.
-fn plain(provider: &str) -> String {
+pub(super) fn plain(provider: &str) -> String {
     let Some((scheme, rest)) = provider.split_once("://") else { return provider.trim().to_owned() };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
