@@ -165,7 +165,10 @@ impl Run {
                 let opening = self.opening(failed.candidate, next, false);
                 Ok(Next::Again(again(next, opening)))
             }
-            Decision::Compact => Ok(Next::Again(again(failed.candidate, Opening::Retold))),
+            Decision::Compact => {
+                let opening = self.opening(failed.candidate, failed.candidate, true);
+                Ok(Next::Again(again(failed.candidate, opening)))
+            }
             Decision::WaitUntil { at } => {
                 self.leave_candidate(failed.candidate, failure);
                 let at = self.chain().earliest().map_or(at, |earliest| earliest.min(at));
