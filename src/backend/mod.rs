@@ -46,6 +46,11 @@ pub trait Harness: Send + Sync {
         false
     }
 
+    /// Whether another process can go on with a session whose last turn was cut.
+    fn resumes(&self) -> bool {
+        false
+    }
+
     /// Whether an interrupted attempt goes on from its recorded steps; else it is made anew.
     fn replays(&self) -> bool {
         false

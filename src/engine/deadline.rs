@@ -128,8 +128,7 @@ impl Deadlines {
         if !self.begun {
             consider(Deadline::FirstEvent, self.started + self.round.first_event.0);
         }
-        // Until the model answers, nothing can stall.
-        if let Some(last) = self.last_event.filter(|_| self.begun && self.tools.is_empty()) {
+        if let Some(last) = self.last_event.filter(|_| self.tools.is_empty()) {
             consider(Deadline::Stall, last + self.round.stall.0);
         }
         if let Some(since) = self.retrying {

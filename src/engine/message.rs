@@ -23,7 +23,7 @@ impl Run {
             replays: next.harness.replays(),
             // Another endpoint may know nothing of the ids and the signed thoughts in them.
             portable: false,
-            continues: next.profile.continues(),
+            continues: next.harness.resumes(),
             session_known: open.accepted.is_some(),
             overflowed,
         })

@@ -145,6 +145,10 @@ impl Run {
                 Next::Again(again(failed.candidate, failed.opening))
             });
         }
+        // A session that is not there after all says nothing of the turn.
+        if failed.opening == Opening::Resumed && failure.rule.ends_with(".session") {
+            return Ok(Next::Again(again(failed.candidate, Opening::Retold)));
+        }
         let decision = self.decide(failed, failure);
         if self.shutdown.asked().is_some() {
             let ends = matches!(decision, Decision::GiveUp | Decision::Abort);

@@ -3,7 +3,6 @@
 //! **Invariant: what an entry names stays with it.** A candidate is resolved from the primary and its own entry alone, so
 //! that it is the same whichever candidates were tried before it.
 
-use super::capability::capabilities;
 use super::{Fallback, Fork, Profile, SessionPolicy, StreamMode, Without};
 
 /// Keys of `[agent]` that are about the primary's own harness: another one does not get them.
@@ -36,12 +35,6 @@ impl Profile {
         let model = agent.model.iter().map(|model| format!(" {model}"));
         let endpoint = agent.endpoint.iter().map(|endpoint| format!(" at {endpoint}"));
         std::iter::once(agent.harness.clone()).chain(model).chain(endpoint).collect()
-    }
-
-    /// Whether its harness can go on with a session that an earlier process has begun.
-    pub fn continues(&self) -> bool {
-        let row = capabilities().into_iter().find(|row| row.key == "lineage.session");
-        row.is_some_and(|row| row.harnesses.contains(&self.agent.harness.as_str()))
     }
 
     /// Context that the model takes, tokens; `None` when the profile does not say.

@@ -26,8 +26,8 @@ const ROWS: &[Row] = &[
         id: "429-long",
         fault: Fault::Refused(Refusal::RateLimit),
         class: "quota_exhausted",
-        // They do not say how long the server asked to wait.
-        but: &[("claude", "rate_limited"), ("codex", "rate_limited")],
+        // It does not say how long the server asked to wait.
+        but: &[("claude", "rate_limited")],
     },
     Row { id: "529", fault: Fault::Refused(Refusal::Overloaded), class: "overloaded", but: &[] },
     Row { id: "500", fault: Fault::Refused(Refusal::Server), class: "server_error", but: &[] },

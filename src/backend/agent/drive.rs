@@ -66,6 +66,10 @@ impl Harness for AgentHarness {
     fn forks(&self) -> bool {
         self.shared.invocation.forks()
     }
+
+    fn resumes(&self) -> bool {
+        self.shared.invocation.resumes()
+    }
 }
 
 /// The parser of one attempt: the reading thread feeds it, and who ends the attempt may have it say so.

@@ -103,6 +103,12 @@ pub trait Invocation: Send + Sync {
     fn forks(&self) -> bool {
         false
     }
+
+    /// Whether it keeps a session from its first message on, so that another process, with another model, can go on where
+    /// one was cut off, even one that was killed. Say so only where that was seen.
+    fn resumes(&self) -> bool {
+        false
+    }
 }
 
 /// The agent CLI of a profile; `None` for a harness that is none.

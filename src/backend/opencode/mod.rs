@@ -162,6 +162,10 @@ impl Harness for OpencodeServer {
     fn forks(&self) -> bool {
         true
     }
+
+    fn resumes(&self) -> bool {
+        true
+    }
 }
 
 /// The permission rules of a session: what the profile says, and that nobody is there to be asked. The last that matches

@@ -68,7 +68,6 @@ impl Shared {
     }
 
     async fn attempt(&self, request: &Request, link: Link, ends: &mut Ends) -> Verdict {
-        link.leave().await?;
         let transcript = Transcript::open(&request.transcript, &self.secrets)?;
         let api = self.server(request, &link, ends).await?;
         let Some(server) = ends.server.clone() else {
@@ -135,6 +134,7 @@ impl Shared {
             quiet,
             before,
         );
+        link.leave().await?;
         self.record(request, &link).await?;
         let mut body = json!({ "parts": [{ "type": "text", "text": request.user }] });
         if let Some(system) = &request.system {

@@ -86,8 +86,10 @@ impl Turn {
     pub(super) fn started(&mut self, started: &AttemptStarted, seq: Seq, first: bool, words: &str) {
         let same = !first && started.candidate == self.candidate;
         if same && started.opening == Opening::Retold {
-            self.compacted = true;
-            self.retries = 0;
+            // Otherwise a session was lost, and to tell it anew is part of the retry that wanted to go on with it.
+            if self.failed_of(FaultClass::ContextOverflow) {
+                (self.compacted, self.retries) = (true, 0);
+            }
         } else if same {
             self.retries += u64::from(!self.own_end());
         } else {
@@ -106,7 +108,11 @@ impl Turn {
 
     /// Whether the last attempt was ended by provost, so that making it again is no retry.
     fn own_end(&self) -> bool {
-        self.failure.as_ref().is_some_and(|name| name.starts_with(FaultClass::SelfAbort.word()))
+        self.failed_of(FaultClass::SelfAbort)
+    }
+
+    fn failed_of(&self, class: FaultClass) -> bool {
+        self.failure.as_ref().is_some_and(|name| name.starts_with(class.word()))
     }
 
     pub(super) fn switched(&mut self, switched: &FallbackSwitched) {

@@ -163,4 +163,8 @@ impl Invocation for Claude {
     fn forks(&self) -> bool {
         true
     }
+
+    fn resumes(&self) -> bool {
+        true
+    }
 }

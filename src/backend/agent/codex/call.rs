@@ -231,6 +231,10 @@ impl Invocation for Codex {
     fn forks(&self) -> bool {
         true
     }
+
+    fn resumes(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

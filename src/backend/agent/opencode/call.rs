@@ -103,4 +103,8 @@ impl Invocation for Opencode {
     fn forks(&self) -> bool {
         true
     }
+
+    fn resumes(&self) -> bool {
+        true
+    }
 }
