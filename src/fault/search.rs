@@ -96,7 +96,7 @@ impl Index {
         parts.extend(STATUS_LEADS.iter().chain(&WAIT_LEADS));
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .kind(Some(AhoCorasickKind::DFA))
             .build(&parts)
             .ok();
         Self { automaton, begins, waits, phrases, names, wanted }
