@@ -12,7 +12,14 @@
 //!     ▼        │    └──▶ refused ──────────▶ as if it had never been asked; out of the queue: back at its head
 //!   queue ── drain
 //! ```
-#![cfg_attr(not(test), expect(dead_code, unused_imports, reason = "wired with the attempt loop"))]
+#![cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "who defers, cancels or continues is a steer or a supervisor; a run only sends and gives back"
+    )
+)]
 
 mod key;
 mod session;

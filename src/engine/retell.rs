@@ -3,7 +3,14 @@
 //! There is one turn of the user, and each conversation sees it once: as it is where nothing was done yet, not at all
 //! where the agent goes on with a session that has it, and before a summary of what was done where a new conversation
 //! takes over. Whose words a prompt has is a typed field; no text is searched for marks.
-#![cfg_attr(not(test), expect(dead_code, unused_imports, reason = "wired with the attempt loop"))]
+#![cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "some of it is for an agent that is spoken to again, by a steer or a supervisor"
+    )
+)]
 
 mod opening;
 mod summary;

@@ -1,11 +1,9 @@
 //! A run that is killed after any of its events, or in the middle of writing one, comes to the same end.
 #![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use crate::support::sandbox::{Sandbox, events, of_kind};
+use crate::support::sandbox::{Sandbox, copy, events, of_kind};
 
 const SCRIPT: &str = r#"
 [[round]]
@@ -63,19 +61,6 @@ fn edits(before: &[Value]) -> (usize, usize) {
 /// The input tokens of all turns on record: each turn has its own number of them.
 fn turns(events: &[Value]) -> Vec<u64> {
     of_kind(events, "turn.ended").iter().map(|turn| turn["usage"]["input"].as_u64().unwrap()).collect()
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else if path.is_file() {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 struct Whole {

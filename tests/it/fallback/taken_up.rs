@@ -1,7 +1,6 @@
 //! A run that is killed anywhere in a fallback, and taken up again, comes to the same end by the same candidate.
 #![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 use super::stage::{ROW, Row, TASK, Wrong, always, candidates, number, profile};
 use crate::support::completions::{Turn, answer, refusal, returned};
 use crate::support::http::{Recorded, Response, Server};
-use crate::support::sandbox::{Sandbox, events, finish, of_kind, wait_for};
+use crate::support::sandbox::{Sandbox, copy, events, finish, of_kind, wait_for};
 
 const COMMAND: &str = "echo red >> wall";
 
@@ -63,19 +62,6 @@ fn whole() -> Whole {
     assert_eq!(sandbox.read("wall"), "red\n");
     let journal = std::fs::read(sandbox.path("whole/journal.jsonl")).unwrap();
     Whole { sandbox, servers, journal, events }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else if path.is_file() {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 impl Whole {
