@@ -7,6 +7,7 @@
 //! ```text
 //! main      -> cli
 //! cli       -> certify improve persona supervise engine backend report journal profile event fault stats
+//! supervise -> engine process profile fault event
 //! engine    -> backend profile fault event
 //! backend   -> process profile fault event file
 //! report    -> event file text
@@ -39,6 +40,7 @@ pub mod journal;
 pub mod process;
 pub mod profile;
 pub mod report;
+pub mod supervise;
 pub mod text;
 
 pub use cli::main;

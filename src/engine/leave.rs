@@ -89,7 +89,7 @@ impl Run {
                 let left = left(stamp, until);
                 if !asking.told && left.max(now.duration_since(asking.since)) >= WORTH_A_WORD {
                     asking.told = true;
-                    self.emitter.emit(WaitStarted { reason: why, until })?;
+                    self.emitter.emit(WaitStarted { reason: why, until, cause: None })?;
                 }
                 asking.again = now + left.clamp(Duration::from_millis(1), GLANCE);
                 watch.asking = Some(asking);

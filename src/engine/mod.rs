@@ -19,6 +19,7 @@ mod chain;
 mod clock;
 mod deadline;
 mod decide;
+mod driver;
 mod emit;
 mod gate;
 mod leave;
@@ -33,6 +34,7 @@ mod turnstile;
 
 pub use chain::Candidate;
 pub use clock::Clock;
+pub use driver::{Act, Driver, NextStep, Order, Pause, Step, View};
 pub use emit::{Sink, Veiling};
 pub use prompt::strip_front_matter;
 pub use run::{EngineError, Parts, Plan, Taken, ceilings, run};

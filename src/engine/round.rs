@@ -17,7 +17,7 @@ impl Run {
     pub(crate) async fn round(&mut self, number: RoundNumber) -> Result<(), EngineError> {
         let left = self.budget.rounds.map(|rounds| rounds.saturating_sub(number.0));
         self.emitter.emit(BudgetReserved { rounds: 1, rounds_left: left })?;
-        self.emitter.emit(RoundStarted { round: number })?;
+        self.emitter.emit(RoundStarted::plain(number))?;
         let started = self.emitter.clock().now();
         self.reopened = false;
         self.steps.clear();

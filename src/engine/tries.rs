@@ -279,7 +279,7 @@ impl Run {
     /// Waits where it can be seen; false when it was cut short.
     async fn wait(&mut self, reason: String, length: Duration) -> Result<bool, EngineError> {
         let until = self.emitter.clock().stamp().checked_add(length).unwrap_or(Timestamp::MAX);
-        self.emitter.emit(WaitStarted { reason, until })?;
+        self.emitter.emit(WaitStarted { reason, until, cause: None })?;
         self.emitter.live(&Live::NextDeadline(None))?;
         let asked = self.shutdown.times();
         let mut shutdown = self.shutdown.clone();

@@ -56,6 +56,10 @@ text_id! {
     RequestId
 }
 text_id! {
+    /// A phase of the loop of `supervise`, as the profile names it.
+    PhaseName
+}
+text_id! {
     /// One tool call, as the model or the agent CLI names it.
     ToolId
 }

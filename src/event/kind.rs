@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 mod attempt;
 mod control;
 mod run;
+mod supervise;
 
 pub use attempt::{
     AgentExited, AgentSpawned, AttemptAccepted, AttemptFailed, AttemptFinished, AttemptRetrying,
@@ -15,6 +16,9 @@ pub use control::{StopAcknowledged, StopRequested};
 pub use run::{
     AlertCleared, AlertRaised, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved, CheckEnded,
     CheckStarted, RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted,
+};
+pub use supervise::{
+    DefenseActed, HostSampled, LogsPruned, PhaseSkipped, SteerAcknowledged, SteerRequested, TreeSettled,
 };
 
 macro_rules! kinds {
@@ -88,6 +92,13 @@ kinds! {
     BudgetRefused = "budget.refused": "The budget cannot cover what is asked for.",
     StopRequested = "stop.requested": "The run has seen a request to stop that another process left in `control/`.",
     StopAcknowledged = "stop.acknowledged": "The run's answer to it: `stopping`, or `not_live` where the run was over before.",
+    SteerRequested = "steer.requested": "The run has seen a message for the agent that another process left in `control/`.",
+    SteerAcknowledged = "steer.acknowledged": "The run's answer to it: `next_prompt`, `live`, or `not_live` where the run was over before.",
+    TreeSettled = "tree.settled": "What became of what a round of `supervise` has left in the work tree.",
+    PhaseSkipped = "phase.skipped": "A phase was passed over, since its schedule or a limit keeps it from running now.",
+    HostSampled = "host.sampled": "How the host is, at the beginning and at the end of a round of `supervise`.",
+    DefenseActed = "defense.acted": "A defense has done something to the agent or to the host.",
+    LogsPruned = "logs.pruned": "Transcripts of old rounds were deleted, as the profile wants it.",
     AlertRaised = "alert.raised": "Something that a person should know.",
     AlertCleared = "alert.cleared": "What an alert was about is over.",
 }
@@ -124,6 +135,10 @@ impl Kind {
             Self::CheckEnded(check) => each(&mut check.evidence),
             Self::BudgetRefused(refused) => each(&mut refused.why),
             Self::AlertRaised(alert) => each(&mut alert.message),
+            Self::SteerRequested(steer) => each(&mut steer.text),
+            Self::TreeSettled(tree) => optional(&mut tree.reason),
+            Self::DefenseActed(acted) => each(&mut acted.message),
+            Self::PhaseSkipped(skipped) => each(&mut skipped.why),
             _ => {}
         }
     }

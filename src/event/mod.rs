@@ -31,20 +31,25 @@ mod usage;
 
 pub use failure::{Failure, FaultClass, FaultScope};
 pub use id::{
-    AttemptNumber, NodeId, RequestId, RoundNumber, RunId, Seq, SessionId, Sha256, ToolId, TurnNumber,
+    AttemptNumber, NodeId, PhaseName, RequestId, RoundNumber, RunId, Seq, SessionId, Sha256, ToolId,
+    TurnNumber,
 };
 pub use kind::{
     AgentExited, AgentSpawned, AlertCleared, AlertRaised, AttemptAccepted, AttemptFailed, AttemptFinished,
     AttemptRetrying, AttemptStarted, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved,
-    CheckEnded, CheckStarted, ExitCause, FallbackSwitched, Kind, Opening, PromptPart, PromptSent, Provenance,
-    RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted, StopAcknowledged, StopRequested, TextDelta,
-    ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded, WaitStarted,
+    CheckEnded, CheckStarted, DefenseActed, ExitCause, FallbackSwitched, HostSampled, Kind, LogsPruned,
+    Opening, PhaseSkipped, PromptPart, PromptSent, Provenance, RoundEnded, RoundStarted, RunEnded,
+    RunResumed, RunStarted, SteerAcknowledged, SteerRequested, StopAcknowledged, StopRequested, TextDelta,
+    ToolCalled, ToolReturned, TreeSettled, TurnEnded, UsageReported, WaitEnded, WaitStarted,
 };
 pub use live::{Deadline, Live};
-pub use outcome::{RoundOutcome, RunOutcome, Severity, Spend, StopEffect};
+pub use outcome::{
+    RoundOutcome, RunOutcome, Severity, Spend, SteerEffect, StopEffect, TreeAction, WaitCause,
+};
 pub use record::{Record, Stored};
 pub use tally::{
-    CheckSummary, Deed, OpenAlert, OpenRound, OpenTool, Outcomes, Phase, RoundSummary, Tally, Turn, blur,
+    CheckSummary, Conversation, Deed, OpenAlert, OpenRound, OpenSteer, OpenTool, Outcomes, Phase,
+    RoundSummary, Streak, Tally, Turn, blur,
 };
 pub use usage::{Usage, UsageSource};
 

@@ -42,8 +42,79 @@ pub enum RunOutcome {
     Interrupted,
     /// Ended by `provost stop`; can be resumed.
     Stopped,
+    /// The loop of `supervise` has done what it was asked for: so many rounds, or the agent says that it is done.
+    Done,
+    /// A breaker of `supervise` has tripped: more of the same would only cost.
+    GaveUp,
+    /// What the profile names cannot be used any more: a prompt that is empty, a program that is gone.
+    Misconfigured,
     /// `--dry-run`: prompts assembled and persisted, nothing called.
     DryRun,
+}
+
+/// What kind of wait it is that is between rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitCause {
+    /// The pause between a round and the next.
+    Pause,
+    /// A longer one after failures in a row.
+    Backoff,
+    /// A limit of the provider.
+    Limit,
+    /// The schedule.
+    Schedule,
+    /// The host is short of memory.
+    Memory,
+    /// Rounds in a row were ended for want of memory.
+    MemoryLoop,
+    /// The disk is full.
+    Disk,
+    /// What the round needs is held by somebody else, or the environment fails.
+    Environment,
+    /// Other members of the fleet run as many rounds as may run at once.
+    Turn,
+    /// A newer provost says something else.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What was done with a dirty work tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TreeAction {
+    /// There was nothing to do.
+    Clean,
+    /// It is in a stash, named by its commit.
+    Stashed,
+    /// An earlier stash of the same round holds it already.
+    StashedBefore,
+    /// It was committed.
+    Committed,
+    /// It was left, as the profile wants it.
+    Ignored,
+    /// It was left, since the round has failed and its work may go on.
+    Kept,
+    /// It could not be done; the work tree is as it was.
+    Failed,
+    /// A newer provost says something else.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What became of a message for the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SteerEffect {
+    /// It is part of the prompt of a round.
+    NextPrompt,
+    /// The agent was told in the round that ran.
+    Live,
+    /// Nothing: the run was over, or not live, before it saw the request.
+    NotLive,
+    /// A newer provost says something else.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What a request to stop has brought about.
@@ -52,6 +123,8 @@ pub enum RunOutcome {
 pub enum StopEffect {
     /// The run has begun to end; `run.ended` says when it has.
     Stopping,
+    /// The round that runs goes on to its end; no other one begins.
+    Draining,
     /// Nothing: the run was over, or not live, before it saw the request.
     NotLive,
     /// A newer provost says something else.
@@ -137,11 +210,13 @@ impl RunOutcome {
     /// What the process exits with; the table is in `provost(1)`. `signal` is the one that interrupted the run.
     pub fn exit_code(self, signal: Option<i32>) -> u8 {
         match self {
-            Self::Delivered | Self::Settled | Self::Stopped | Self::DryRun => 0,
+            Self::Delivered | Self::Settled | Self::Stopped | Self::Done | Self::DryRun => 0,
             Self::CheckFailed | Self::Stuck | Self::AgentFailed => 1,
+            Self::Misconfigured => 2,
             Self::SpendUnknown => 3,
             Self::Unavailable => 4,
             Self::BudgetExhausted => 5,
+            Self::GaveUp => 6,
             Self::Interrupted => {
                 128 + signal.and_then(|signal| u8::try_from(signal).ok()).unwrap_or(2).min(127)
             }
@@ -166,6 +241,9 @@ impl RunOutcome {
             Self::SpendUnknown => "spend_unknown",
             Self::Interrupted => "interrupted",
             Self::Stopped => "stopped",
+            Self::Done => "done",
+            Self::GaveUp => "gave_up",
+            Self::Misconfigured => "misconfigured",
             Self::DryRun => "dry_run",
         }
     }

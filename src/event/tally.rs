@@ -3,18 +3,22 @@
 //! **Invariant: bounded.** A tally of ten million events is as large as one of a hundred; it can be stored as a
 //! checkpoint beside the journal and taken up again from there.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptNumber, Event, Failure, Kind, RoundNumber, RoundOutcome, RunEnded, RunStarted, Seq, SessionId,
-    Severity, Sha256, Spend, ToolId, TurnNumber,
+    AttemptNumber, Event, HostSampled, Kind, PhaseName, RoundNumber, RoundOutcome, RunEnded, RunStarted, Seq,
+    SessionId, Spend, SteerEffect, TreeAction, TreeSettled, TurnNumber,
 };
 
+mod parts;
+mod streak;
 mod turn;
 
+pub use parts::{CheckSummary, Conversation, OpenAlert, OpenRound, OpenSteer, OpenTool, RoundSummary};
+pub use streak::Streak;
 pub use turn::{Deed, Turn};
 
 /// Rounds that are kept in detail; older ones are in the journal.
@@ -23,6 +27,10 @@ const KEPT_ROUNDS: usize = 32;
 const KEPT_TOOLS: usize = 64;
 /// Open alerts that are kept.
 const KEPT_ALERTS: usize = 64;
+/// Messages for the agent that are kept until a round has heard them.
+const KEPT_STEERS: usize = 32;
+/// Phases whose conversations are kept.
+const KEPT_PHASES: usize = 64;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,119 +49,6 @@ pub enum Phase {
     Waiting,
     /// Ended.
     Ended,
-}
-
-/// A tool whose answer has not come.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OpenTool {
-    /// The call.
-    pub id: ToolId,
-    /// The tool.
-    pub name: String,
-    /// What it is about.
-    pub about: String,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// The round that is open.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OpenRound {
-    /// Its number.
-    pub round: RoundNumber,
-    /// Since when.
-    pub started_at: Timestamp,
-    /// Seq of its `round.started`.
-    pub seq: Seq,
-    /// The attempt that is open, or the last one.
-    pub attempt: AttemptNumber,
-    /// Seq of that attempt's `attempt.started`.
-    pub attempt_seq: Seq,
-    /// Whether that attempt has no end on record.
-    pub attempt_open: bool,
-    /// Process id of the agent, while it runs.
-    pub pid: Option<u32>,
-    /// Its session.
-    pub session: Option<SessionId>,
-    /// Its session, once the harness has said that it is there.
-    #[serde(default)]
-    pub accepted: Option<SessionId>,
-    /// Turns that have ended.
-    pub turns: TurnNumber,
-    /// Tools in flight.
-    pub tools: Vec<OpenTool>,
-    /// The last tool that was called.
-    pub last_tool: Option<OpenTool>,
-    /// The last words of the agent.
-    pub last_words: String,
-    /// When the last event of the round came.
-    pub last_event_at: Timestamp,
-    /// Whether usage was reported in this attempt.
-    pub usage_reported: bool,
-    /// The answer of the attempt that finished.
-    pub output_sha256: Option<Sha256>,
-    /// The failure of the attempt that failed last.
-    pub failure: Option<Failure>,
-    /// What the turn of the user has met so far.
-    #[serde(default)]
-    pub turn: Turn,
-}
-
-/// A check's decision.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CheckSummary {
-    /// The round whose result it checked.
-    pub round: RoundNumber,
-    /// Whether it passed.
-    pub delivered: bool,
-    /// Its score.
-    pub score: Option<f64>,
-    /// Its exit code.
-    pub exit_code: Option<i32>,
-    /// What it said.
-    pub evidence: String,
-    /// Names the failure.
-    pub failure_sha256: Option<Sha256>,
-}
-
-/// A round that has settled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RoundSummary {
-    /// Its number.
-    pub round: RoundNumber,
-    /// When it started.
-    pub started_at: Timestamp,
-    /// How it ended.
-    pub outcome: RoundOutcome,
-    /// How long, milliseconds.
-    pub duration_ms: u64,
-    /// Exit code of the agent process.
-    pub exit_code: Option<i32>,
-    /// Turns.
-    pub turns: TurnNumber,
-    /// Tools called.
-    pub tools: u64,
-    /// Its session.
-    pub session: Option<SessionId>,
-    /// The blob with the answer.
-    pub output_sha256: Option<Sha256>,
-    /// Why it failed.
-    pub failure: Option<Failure>,
-    /// What the check said, once it has.
-    pub check: Option<CheckSummary>,
-}
-
-/// An alert that has not been cleared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OpenAlert {
-    /// Names it.
-    pub alert: String,
-    /// How loud.
-    pub severity: Severity,
-    /// What, in words.
-    pub message: String,
-    /// Since when.
-    pub since: Timestamp,
 }
 
 /// What is known of a run after some prefix of its journal.
@@ -216,6 +111,33 @@ pub struct Tally {
     pub alerts: VecDeque<OpenAlert>,
     /// The end.
     pub ended: Option<RunEnded>,
+    /// What rounds in a row have in common.
+    #[serde(default)]
+    pub streak: Streak,
+    /// What became of the work tree of the last round that was looked at.
+    #[serde(default)]
+    pub tree: Option<TreeSettled>,
+    /// The stash that the next prompts are told of, until a clean tree is seen.
+    #[serde(default)]
+    pub orphan: Option<TreeSettled>,
+    /// The conversation of each phase.
+    #[serde(default)]
+    pub conversations: BTreeMap<PhaseName, Conversation>,
+    /// Messages for the agent that have not reached the end of a round yet.
+    #[serde(default)]
+    pub steers: VecDeque<OpenSteer>,
+    /// How the host was when it was last looked at.
+    #[serde(default)]
+    pub host: Option<HostSampled>,
+    /// When the last round settled.
+    #[serde(default)]
+    pub settled_at: Option<Timestamp>,
+    /// What kind of wait runs, where it is one between rounds.
+    #[serde(default)]
+    pub wait_cause: Option<super::WaitCause>,
+    /// What kind of wait the last one was, and when it ended.
+    #[serde(default)]
+    pub waited: Option<(super::WaitCause, Timestamp)>,
 }
 
 /// Rounds by outcome.
@@ -252,8 +174,8 @@ impl Tally {
                 self.spend.wall_s = ended.spend.wall_s;
                 self.ended = Some(ended.clone());
             }
-            Kind::RoundStarted(started) => self.open_round(started.round, event),
-            Kind::RoundEnded(ended) => self.settle(ended),
+            Kind::RoundStarted(started) => self.open_round(started, event),
+            Kind::RoundEnded(ended) => self.settle(ended, event.at),
             Kind::CheckStarted(started) => {
                 self.checking = Some(started.round);
                 self.phase = Phase::Checking;
@@ -261,6 +183,8 @@ impl Tally {
             Kind::CheckEnded(ended) => self.checked(ended),
             Kind::WaitStarted(wait) => {
                 self.wait = Some((wait.reason.clone(), wait.until));
+                self.wait_cause = wait.cause;
+                self.streak.waits(wait.cause, event.at);
                 match &mut self.open {
                     // A wait inside an attempt is for a place; the budget of waits is for those between attempts.
                     Some(open) if !open.attempt_open => open.turn.wait_since = Some(event.at),
@@ -270,6 +194,7 @@ impl Tally {
             }
             Kind::WaitEnded(_) => {
                 self.wait = None;
+                self.waited = self.wait_cause.take().map(|cause| (cause, event.at));
                 if let Some(open) = &mut self.open {
                     open.turn.waited(event.at);
                 }
@@ -281,6 +206,7 @@ impl Tally {
                 self.spend.add(&reported.usage);
                 if let Some(open) = &mut self.open {
                     open.usage_reported = true;
+                    open.consumed = true;
                 }
             }
             Kind::AlertRaised(raised) => {
@@ -296,6 +222,19 @@ impl Tally {
                 });
             }
             Kind::AlertCleared(cleared) => self.alerts.retain(|open| open.alert != cleared.alert),
+            Kind::TreeSettled(settled) => self.tree_settled(settled),
+            Kind::HostSampled(sampled) => self.host = Some(sampled.clone()),
+            Kind::SteerRequested(steer) => {
+                if self.steers.len() == KEPT_STEERS {
+                    self.steers.pop_front();
+                }
+                self.steers.push_back(OpenSteer {
+                    id: steer.id.clone(),
+                    text: steer.text.clone(),
+                    round: None,
+                });
+            }
+            Kind::SteerAcknowledged(answer) => self.steered(answer),
             _ => self.within_round(event),
         }
     }
@@ -331,7 +270,8 @@ impl Tally {
         doubts
     }
 
-    fn open_round(&mut self, round: RoundNumber, event: &Event) {
+    fn open_round(&mut self, started: &super::RoundStarted, event: &Event) {
+        let round = started.round;
         self.phase = Phase::Round;
         self.rounds = self.rounds.max(round);
         self.round_tools = 0;
@@ -355,6 +295,9 @@ impl Tally {
             output_sha256: None,
             failure: None,
             turn: Turn::default(),
+            phase: started.phase.clone(),
+            fresh_eyes: started.fresh_eyes,
+            consumed: false,
         });
     }
 
@@ -406,6 +349,7 @@ impl Tally {
                 if let Some(usage) = &turn.usage {
                     self.spend.add(usage);
                     open.usage_reported = true;
+                    open.consumed = true;
                 }
             }
             Kind::ToolCalled(called) => {
@@ -443,9 +387,36 @@ impl Tally {
         }
     }
 
-    fn settle(&mut self, ended: &super::RoundEnded) {
+    fn tree_settled(&mut self, settled: &TreeSettled) {
+        self.streak.tree(settled.action);
+        match settled.action {
+            TreeAction::Stashed | TreeAction::StashedBefore => self.orphan = Some(settled.clone()),
+            TreeAction::Clean | TreeAction::Committed => self.orphan = None,
+            _ => {}
+        }
+        self.tree = Some(settled.clone());
+    }
+
+    fn steered(&mut self, answer: &super::SteerAcknowledged) {
+        match answer.effect {
+            // Until that round has ended it may have to be said again.
+            SteerEffect::NextPrompt => {
+                for steer in self.steers.iter_mut().filter(|steer| steer.id == answer.id) {
+                    steer.round = answer.round;
+                }
+            }
+            _ => self.steers.retain(|steer| steer.id != answer.id),
+        }
+    }
+
+    fn settle(&mut self, ended: &super::RoundEnded, at: Timestamp) {
         self.phase = Phase::Deciding;
         let Some(open) = self.open.take() else { return };
+        self.settled_at = Some(at);
+        self.streak.settled(ended, &open);
+        if ended.outcome == RoundOutcome::Answered {
+            self.steers.retain(|steer| steer.round.is_none());
+        }
         match ended.outcome {
             RoundOutcome::Answered => self.outcomes.answered += 1,
             RoundOutcome::Failed | RoundOutcome::TimedOut => self.outcomes.failed += 1,
@@ -467,6 +438,12 @@ impl Tally {
             self.session.clone_from(&open.accepted);
             self.session_candidate = open.turn.candidate;
         }
+        if let (Some(phase), Some(session)) = (&open.phase, &open.accepted)
+            && (self.conversations.contains_key(phase) || self.conversations.len() < KEPT_PHASES)
+        {
+            let conversation = Conversation { session: session.clone(), candidate: open.turn.candidate };
+            self.conversations.insert(phase.clone(), conversation);
+        }
         self.settled.push_back(RoundSummary {
             round: ended.round,
             started_at: open.started_at,
@@ -479,6 +456,7 @@ impl Tally {
             output_sha256: ended.output_sha256.clone(),
             failure: ended.failure.clone(),
             check: None,
+            phase: open.phase,
         });
     }
 
@@ -525,6 +503,7 @@ impl Tally {
         self.resumes += 1;
         self.ended = None;
         self.wait = None;
+        self.wait_cause = None;
         if let Some(open) = &mut self.open {
             // What was left of it is waited for anew.
             open.turn.wait_since = None;

@@ -83,7 +83,7 @@ fn ended() -> Kind {
 /// The kinds of one round, with `tools` tool calls.
 fn round(n: u64, tools: u64) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = vec![
-        RoundStarted { round: RoundNumber(n) }.into(),
+        RoundStarted::plain(RoundNumber(n)).into(),
         AttemptStarted {
             round: RoundNumber(n),
             attempt: AttemptNumber(1),

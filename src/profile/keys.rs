@@ -13,9 +13,14 @@ use super::element::{Argv, Period, Price};
 
 mod agent;
 mod fallback;
+mod supervise;
 
 pub use agent::{Agent, McpServer, Permissions, PromptVia, Protocol, Server, Tool};
 pub use fallback::{Fallback, Without};
+pub use supervise::{
+    Alarm, Backoff, Detect, Driver, GiveUp, Host, Member, OnLimit, PhaseKeys, PhasePolicy, Schedule,
+    Supervise, Until,
+};
 
 /// A profile: the whole agent as data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -349,22 +354,4 @@ impl Api {
             Self::Gemini => "gemini",
         }
     }
-}
-
-/// `[supervise]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Supervise {
-    /// Who decides the next round.
-    pub driver: Driver,
-}
-
-/// `[supervise] driver`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Driver {
-    /// Round after round, by rule.
-    Restart,
-    /// An agent.
-    Agent,
 }

@@ -15,7 +15,7 @@ use super::{Profile, check, paths};
 pub(super) const DEFAULTS: &str = include_str!("default.toml");
 
 /// Tables of the defaults that only take part when a layer above has them: their presence means something.
-const ONLY_WHEN_PRESENT: [&str; 1] = ["check"];
+const ONLY_WHEN_PRESENT: [&str; 2] = ["check", "supervise"];
 
 /// What a profile is made of.
 #[derive(Clone, Copy, Debug)]

@@ -29,7 +29,7 @@ fn tally(checked: bool, rows: &[Row]) -> Tally {
     }));
     for (index, (class, emitted, check, name)) in rows.iter().enumerate() {
         let round = RoundNumber(index as u64 + 1);
-        apply(RoundStarted { round }.into());
+        apply(RoundStarted::plain(round).into());
         let failure = class.map(|class| Failure { emitted_output: *emitted, ..Failure::ours(class, *name) });
         let outcome = match class {
             None => RoundOutcome::Answered,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    AttemptNumber, Failure, RoundNumber, SessionId, Sha256, ToolId, TurnNumber, Usage, UsageSource,
+    AttemptNumber, Failure, RoundNumber, SessionId, Sha256, ToolId, TurnNumber, Usage, UsageSource, WaitCause,
 };
 
 /// Which part of a request a prompt is.
@@ -287,6 +287,9 @@ pub struct WaitStarted {
     pub reason: String,
     /// Until when, at the latest.
     pub until: Timestamp,
+    /// What kind of wait it is, where it is one between rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<WaitCause>,
 }
 
 /// A wait is over.

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Failure, RoundNumber, RoundOutcome, RunId, RunOutcome, Seq, Severity, Sha256, Spend};
+use crate::event::{
+    Failure, PhaseName, RoundNumber, RoundOutcome, RunId, RunOutcome, Seq, Severity, Sha256, Spend,
+};
 
 /// The ceilings of a run; absent means none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -99,6 +101,25 @@ pub struct RunEnded {
 pub struct RoundStarted {
     /// Its number.
     pub round: RoundNumber,
+    /// The phase that it belongs to, where the loop has phases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<PhaseName>,
+    /// Whether it begins without what earlier rounds have left in the agent's mind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh_eyes: bool,
+    /// The commit that the workspace stood at, in rounds of `supervise`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// Names the contents of the files that `supervise.fingerprint` lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Sha256>,
+}
+
+impl RoundStarted {
+    /// A round of which nothing more is to be said.
+    pub fn plain(round: RoundNumber) -> Self {
+        Self { round, phase: None, fresh_eyes: false, head: None, fingerprint: None }
+    }
 }
 
 /// A round has settled.

@@ -72,7 +72,7 @@ fn a_round_is_found_in_a_long_journal() {
 #[test]
 fn the_table_of_rounds_stays_small_and_right() {
     let mut table = RoundTable::default();
-    let events = events((1..=10_000).map(|n| RoundStarted { round: RoundNumber(n) }.into()).collect());
+    let events = events((1..=10_000).map(|n| RoundStarted::plain(RoundNumber(n)).into()).collect());
     for event in &events {
         table.note(event, event.seq.0 * 100);
     }

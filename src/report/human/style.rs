@@ -237,6 +237,9 @@ pub(crate) fn run_outcome(outcome: RunOutcome) -> (&'static str, Ink) {
         RunOutcome::SpendUnknown => ("spend unknown", Ink::Warn),
         RunOutcome::Interrupted => ("interrupted", Ink::Warn),
         RunOutcome::Stopped => ("stopped", Ink::Warn),
+        RunOutcome::Done => ("done", Ink::Good),
+        RunOutcome::GaveUp => ("gave up", Ink::Bad),
+        RunOutcome::Misconfigured => ("misconfigured", Ink::Bad),
         RunOutcome::DryRun => ("dry run", Ink::Plain),
     }
 }

@@ -51,7 +51,7 @@ fn events(words: &[Word]) -> Vec<Event> {
         match word {
             Round(number) => {
                 (round, attempt) = (*number, 0);
-                push(RoundStarted { round: RoundNumber(round) }.into(), 1000);
+                push(RoundStarted::plain(RoundNumber(round)).into(), 1000);
             }
             Starts(candidate, opening) => {
                 attempt += 1;
@@ -81,7 +81,7 @@ fn events(words: &[Word]) -> Vec<Event> {
                 );
             }
             Waits(length) => {
-                push(WaitStarted { reason: "r".to_owned(), until: Timestamp::MAX }.into(), 1000);
+                push(WaitStarted { reason: "r".to_owned(), until: Timestamp::MAX, cause: None }.into(), 1000);
                 push(WaitEnded { complete: true }.into(), *length);
             }
             Says => {
