@@ -12,7 +12,7 @@ use indicatif::ProgressDrawTarget;
 use crate::backend::account::{Accounts, Owner};
 use crate::backend::registry::{self, Place, Secrets, Unavailable};
 use crate::backend::{self, Guard, Image, Oracle, Replayed};
-use crate::engine::{self, Candidate, Clock, Parts, Plan, Stop, Taken, strip_front_matter};
+use crate::engine::{self, Candidate, Cast, Clock, OneTask, Parts, Plan, Stop, Taken, strip_front_matter};
 use crate::event::{AlertRaised, Kind, RunEnded, Sha256, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile, Source};
@@ -440,9 +440,6 @@ async fn drive(
         verb: "run",
         profile,
         task,
-        system,
-        files,
-        images,
         seed: manifest.seed,
         workspace: manifest.workspace.clone(),
         directory: dir.path().to_owned(),
@@ -453,7 +450,8 @@ async fn drive(
     };
     let veil = Arc::clone(&secrets);
     let parts = Parts {
-        candidates,
+        casts: vec![Cast { profile: Arc::clone(&plan.profile), candidates, system, files, images }],
+        driver: Box::new(OneTask),
         accounts,
         survey: Some(survey),
         oracle,

@@ -13,6 +13,7 @@ use crate::fault;
 
 use super::clock::Clock;
 use super::deadline::Deadlines;
+use super::driver::Act;
 use super::gate::Seen;
 use super::leave::Asking;
 use super::run::{EngineError, Run};
@@ -46,6 +47,9 @@ pub(super) struct Attempted {
     pub(super) partial: String,
 }
 
+/// The rule of a failure of ours: the driver ends the whole run.
+const END_RUN: &str = "provost.end_run";
+
 /// What can happen next. Named first and acted on after, so that nothing is decided inside the select.
 enum Incoming {
     Report(Message),
@@ -53,6 +57,7 @@ enum Incoming {
     Asked(Asked),
     Due(Deadline),
     Leave,
+    Look,
 }
 
 /// What the loop keeps while an attempt runs.
@@ -111,20 +116,20 @@ impl Run {
             node: crate::event::NodeId::root(),
             round: this.round,
             attempt: this.attempt,
-            system: self.plan.system.clone(),
+            system: self.cast.system.clone(),
             user: said.user,
-            images: if said.origin == Provenance::Internal { Vec::new() } else { self.plan.images.clone() },
+            images: if said.origin == Provenance::Internal { Vec::new() } else { self.cast.images.clone() },
             session: said.session,
             workspace: self.plan.workspace.clone(),
             transcript: self.plan.directory.join(&transcript),
             directory: self.plan.directory.clone(),
             replay: self.replayed(this),
         };
-        let retry = &self.plan.profile.retry;
+        let retry = &self.cast.profile.retry;
         let mut watch = Watch {
             candidate: this.candidate,
             deadlines: Deadlines::new(
-                &self.plan.profile.round,
+                &self.cast.profile.round,
                 round_started + self.paused,
                 clock.now(),
                 self.wall,
@@ -140,7 +145,7 @@ impl Run {
             why: self.why_another(),
             met: None,
         };
-        let mut work = self.candidates[this.candidate].harness.attempt(request, link);
+        let mut work = self.cast.candidates[this.candidate].harness.attempt(request, link);
         let mut shutdown = self.shutdown.clone();
         let mut asked = 0;
         let mut broken = None;
@@ -150,6 +155,7 @@ impl Run {
                 broken = self.emitter.live(&Live::NextDeadline(Some((deadline, at)))).err();
             }
             let leave = watch.asking.as_ref().map(Asking::again);
+            let look = self.driver.wants_to_look();
             let incoming = tokio::select! {
                 biased;
                 Some(message) = ear.recv() => Incoming::Report(message),
@@ -157,6 +163,7 @@ impl Run {
                 asked = shutdown.news(asked) => Incoming::Asked(asked),
                 () = super::clock::until(leave), if leave.is_some() => Incoming::Leave,
                 () = tokio::time::sleep_until(at.into()), if !watch.stopping() => Incoming::Due(deadline),
+                () = super::clock::until(look), if look.is_some() => Incoming::Look,
             };
             let acted = match incoming {
                 Incoming::Report(message) => self.heard(&mut watch, message, clock),
@@ -168,13 +175,20 @@ impl Run {
                     asked = how.times;
                     let failure = Failure::ours(FaultClass::UserAbort, how.by.to_string());
                     let answered = self.acknowledge();
-                    let held = self.take_back_leave(&mut watch);
-                    watch.end(Some(failure), if how.times > 1 { Stop::Now } else { Stop::Gracefully });
-                    answered.and(held).and_then(|()| self.emitter.live(&Live::Ending(how.by.to_string())))
+                    let level = how.times.saturating_sub(self.patience());
+                    if level == 0 {
+                        answered
+                    } else {
+                        let held = self.take_back_leave(&mut watch);
+                        watch.end(Some(failure), if level > 1 { Stop::Now } else { Stop::Gracefully });
+                        answered.and(held).and_then(|()| self.emitter.live(&Live::Ending(how.by.to_string())))
+                    }
                 }
                 Incoming::Leave => self.seek_leave(&mut watch),
                 Incoming::Due(deadline) => self.due(&mut watch, deadline),
+                Incoming::Look => self.look().and_then(|acts| self.enact(&mut watch, acts)),
             };
+            let acted = acted.and_then(|()| self.consult()).and_then(|acts| self.enact(&mut watch, acts));
             if let Err(error) = acted {
                 // What cannot be recorded must not go on.
                 watch.end(None, Stop::Now);
@@ -204,6 +218,24 @@ impl Run {
         Ok(Attempted { result, partial: watch.words })
     }
 
+    /// Ends the attempt, where the driver wants it.
+    fn enact(&mut self, watch: &mut Watch, acts: Vec<Act>) -> std::io::Result<()> {
+        for act in acts {
+            let failure = match act {
+                Act::EndRound(failure) => failure,
+                Act::EndRun(_, why) => {
+                    Failure { rule: END_RUN.to_owned(), ..Failure::ours(FaultClass::SelfAbort, why) }
+                }
+                Act::EndWait | Act::Tell(_) => continue,
+            };
+            let why = failure.evidence.clone();
+            self.take_back_leave(watch)?;
+            watch.end(Some(failure), Stop::Gracefully);
+            self.emitter.live(&Live::Ending(why))?;
+        }
+        Ok(())
+    }
+
     /// Hears what was said before the attempt ended.
     fn hear_out(
         &mut self,
@@ -222,7 +254,7 @@ impl Run {
     /// Fills in when a used-up quota resets, where that is only said in words: on the agent's clock, and as of now.
     fn with_reset(&self, mut failure: Failure) -> Failure {
         if failure.class == FaultClass::QuotaExhausted && failure.reset_at.is_none() {
-            let zone = self.plan.profile.agent.env.get("TZ").map(String::as_str);
+            let zone = self.cast.profile.agent.env.get("TZ").map(String::as_str);
             failure.reset_at = fault::reset_said(&failure.evidence, &self.emitter.clock().local(zone));
         }
         failure
@@ -241,13 +273,13 @@ impl Run {
         }
         let failure = Deadlines::class(deadline).map(|class| {
             let setting = match deadline {
-                Deadline::Timeout => self.plan.profile.round.timeout.0,
-                Deadline::FirstEvent => self.plan.profile.round.first_event.0,
-                Deadline::Stall => self.plan.profile.round.stall.0,
-                Deadline::Tool => self.plan.profile.round.tool.0,
-                Deadline::GraceAfterResult => self.plan.profile.round.grace_after_result.0,
-                Deadline::OwnRetries => self.plan.profile.retry.wait.0,
-                Deadline::Wall => self.plan.profile.budget.wall.map_or_else(Default::default, |wall| wall.0),
+                Deadline::Timeout => self.cast.profile.round.timeout.0,
+                Deadline::FirstEvent => self.cast.profile.round.first_event.0,
+                Deadline::Stall => self.cast.profile.round.stall.0,
+                Deadline::Tool => self.cast.profile.round.tool.0,
+                Deadline::GraceAfterResult => self.cast.profile.round.grace_after_result.0,
+                Deadline::OwnRetries => self.cast.profile.retry.wait.0,
+                Deadline::Wall => self.cast.profile.budget.wall.map_or_else(Default::default, |wall| wall.0),
             };
             let mut failure = Failure::ours(class, format!("`{}` of {setting:?} has passed", deadline.key()));
             failure.emitted_output = !watch.words.is_empty();
@@ -335,7 +367,7 @@ impl Run {
                 watch.deadlines.retrying(now);
                 watch.met = Some(self.met(watch.candidate, &retrying));
                 self.emitter.emit(retrying)?;
-                if self.waited() > self.plan.profile.retry.wait.0 {
+                if self.waited() > self.cast.profile.retry.wait.0 {
                     self.lose_patience(watch)?;
                 }
             }
@@ -360,7 +392,7 @@ impl Run {
         watch.deadlines.begun(now);
         self.turnstile.sees(Seen::Began);
         if !std::mem::replace(&mut watch.taken, true)
-            && let Some(party) = &self.candidates[watch.candidate].party
+            && let Some(party) = &self.cast.candidates[watch.candidate].party
         {
             self.accounts.taken(party, self.emitter.clock().stamp());
         }
@@ -376,7 +408,7 @@ impl Run {
             return Ok(());
         }
         let name = |place: u64| {
-            let place = usize::try_from(place).ok().and_then(|place| self.candidates.get(place));
+            let place = usize::try_from(place).ok().and_then(|place| self.cast.candidates.get(place));
             place.map_or_else(String::new, |candidate| candidate.name.clone())
         };
         let (from, to, why) = (name(before), name(candidate), watch.why.clone());
@@ -385,7 +417,7 @@ impl Run {
 
     /// Ends an agent that has tried by itself for as long as a person would have it try.
     fn lose_patience(&mut self, watch: &mut Watch) -> std::io::Result<()> {
-        let patience = self.plan.profile.retry.wait.0;
+        let patience = self.cast.profile.retry.wait.0;
         let met = watch.met.take();
         watch.end(met, Stop::Gracefully);
         self.emitter

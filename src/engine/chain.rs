@@ -15,6 +15,7 @@ use crate::fault::{Reach, Ways};
 use crate::profile::Profile;
 
 /// One entry of the chain, the primary included.
+#[derive(Clone)]
 pub struct Candidate {
     /// Harness and model, as events name it.
     pub name: String,

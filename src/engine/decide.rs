@@ -1,33 +1,32 @@
 //! What a run does next. Pure: the tally in, one step out; the same for a run that goes on and one taken up again.
 
-use crate::event::{BudgetCeilings, FaultClass, RoundNumber, RoundOutcome, RoundSummary, RunOutcome, Tally};
+use crate::event::{BudgetCeilings, FaultClass, RoundOutcome, RoundSummary, RunOutcome, Tally};
 use crate::fault;
+
+use super::driver::{Driver, NextStep, Order, Step, View};
 
 /// How often the same failure may repeat before more of the same would only cost.
 pub(crate) const SAME_FAILURES: u64 = 3;
 
-/// One step of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Start this round.
-    Round(RoundNumber),
-    /// Go on with the round that is open.
-    Reopen,
-    /// Check the result of this round.
-    Check(RoundNumber),
-    /// End.
-    End(RunOutcome, String),
+/// Drives one task: one round, or rounds until the check passes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OneTask;
+
+impl Driver for OneTask {
+    fn next<'a>(&'a mut self, view: View<'a>) -> NextStep<'a> {
+        Box::pin(std::future::ready(next(view.tally, view.budget, view.checked, view.wall_s)))
+    }
 }
 
 /// The next step.
 pub(crate) fn next(tally: &Tally, budget: &BudgetCeilings, checked: bool, wall_s: f64) -> Step {
     if tally.open.is_some() {
-        return Step::Reopen;
+        return Step::Reopen(Order::plain(tally.rounds));
     }
     let Some(last) = tally.last_round() else {
         return match exhausted(tally, budget, wall_s) {
             Some((outcome, why)) => Step::End(outcome, why),
-            None => Step::Round(tally.rounds.next()),
+            None => round(tally),
         };
     };
     if last.outcome == RoundOutcome::Stopped {
@@ -68,7 +67,11 @@ pub(crate) fn next(tally: &Tally, budget: &BudgetCeilings, checked: bool, wall_s
         };
         return Step::End(outcome, format!("the same failure {} times in a row; {why}", tally.same_failures));
     }
-    Step::Round(tally.rounds.next())
+    round(tally)
+}
+
+fn round(tally: &Tally) -> Step {
+    Step::Round(Order::plain(tally.rounds.next()))
 }
 
 /// What a round came to, in words.
@@ -102,7 +105,7 @@ fn stopped(last: &RoundSummary, tally: &Tally, budget: &BudgetCeilings, wall_s: 
         // A person who stops a round ends its run before anything is decided; so the run was taken up again.
         _ => match exhausted(tally, budget, wall_s) {
             Some((outcome, why)) => Step::End(outcome, why),
-            None => Step::Round(tally.rounds.next()),
+            None => round(tally),
         },
     }
 }

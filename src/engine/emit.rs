@@ -20,12 +20,14 @@ pub(crate) struct Emitter {
     veiling: Veiling,
     tally: Tally,
     node: NodeId,
+    /// What the driver has not heard yet.
+    fresh: Vec<Event>,
 }
 
 impl Emitter {
     /// Goes on after what `tally` has folded.
     pub(crate) fn new(clock: Clock, sink: Sink, veiling: Veiling, tally: Tally, node: NodeId) -> Self {
-        Self { clock, sink, veiling, tally, node }
+        Self { clock, sink, veiling, tally, node, fresh: Vec::new() }
     }
 
     /// All that is known by now.
@@ -47,7 +49,14 @@ impl Emitter {
             kind: kind.into(),
         };
         self.tally.apply(&event);
-        (self.sink)(Record::Event(&event))
+        (self.sink)(Record::Event(&event))?;
+        self.fresh.push(event);
+        Ok(())
+    }
+
+    /// What was recorded since this was asked last.
+    pub(crate) fn take_fresh(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.fresh)
     }
 
     /// Stores bytes that the next event names.

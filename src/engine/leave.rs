@@ -56,9 +56,9 @@ impl Run {
     /// Sees whether the way is free.
     pub(super) fn seek_leave(&mut self, watch: &mut Watch) -> std::io::Result<()> {
         let Some(mut asking) = watch.asking.take() else { return Ok(()) };
-        let (clock, wait) = (self.emitter.clock(), self.plan.profile.retry.wait.0);
+        let (clock, wait) = (self.emitter.clock(), self.cast.profile.retry.wait.0);
         let (now, stamp) = (clock.now(), clock.stamp());
-        let admission = match &self.candidates[watch.candidate].party {
+        let admission = match &self.cast.candidates[watch.candidate].party {
             Some(party) => self.accounts.ask(party, stamp),
             None => Admission::Go,
         };
@@ -108,7 +108,7 @@ impl Run {
 
     /// What becomes of an attempt at a candidate that must not be asked for longer than we wait.
     fn cooling(&self, candidate: usize, now: Timestamp, until: Timestamp) -> Failure {
-        let party = self.candidates[candidate].party.as_ref();
+        let party = self.cast.candidates[candidate].party.as_ref();
         let cooling = party.and_then(|party| self.accounts.standing(party, now));
         let (class, scope, evidence) = match cooling {
             Some(cooling) => (cooling.class, cooling.scope, cooling.evidence),
@@ -128,7 +128,7 @@ impl Run {
 
     /// Tells all who share the account how a request came out.
     pub(super) fn tell_account(&self, candidate: usize, result: &Result<Answer, Failure>) {
-        let Some(party) = &self.candidates[candidate].party else { return };
+        let Some(party) = &self.cast.candidates[candidate].party else { return };
         let now = self.emitter.clock().stamp();
         match result {
             Ok(_) => self.accounts.succeeded(party, now),
@@ -144,7 +144,7 @@ impl Run {
     /// Tells that a candidate was left for a failure that says nothing for certain.
     pub(super) fn leave_candidate(&self, candidate: usize, failure: &Failure) {
         let now = self.emitter.clock().stamp();
-        if let Some(party) = &self.candidates[candidate].party
+        if let Some(party) = &self.cast.candidates[candidate].party
             && !failure.not_asked()
             && !binds(failure, now)
         {
@@ -154,7 +154,7 @@ impl Run {
 
     /// What an agent's own retry loop has met, should that be what it fails of.
     pub(super) fn met(&self, candidate: usize, retrying: &AttemptRetrying) -> Failure {
-        let origin = match self.candidates[candidate].profile.agent.harness.as_str() {
+        let origin = match self.cast.candidates[candidate].profile.agent.harness.as_str() {
             "claude" => Origin::Claude,
             "codex" => Origin::Codex,
             "opencode" | "opencode-server" => Origin::Opencode,

@@ -13,7 +13,7 @@ impl Run {
     /// How the conversation of the next attempt begins, when another one has come before it in this turn.
     pub(super) fn opening(&self, from: usize, to: usize, overflowed: bool) -> Opening {
         let Some(open) = &self.emitter.tally().open else { return Opening::Fresh };
-        let (left, next) = (&self.candidates[from], &self.candidates[to]);
+        let (left, next) = (&self.cast.candidates[from], &self.cast.candidates[to]);
         let same_harness = left.profile.agent.harness == next.profile.agent.harness;
         retell::opening(&Facts {
             did: open.turn.has_begun(),
@@ -41,8 +41,8 @@ impl Run {
         let taken_up = open.and_then(|open| open.session.clone()).filter(|_| taken_up);
         let interrupted = self.reopened && this.attempt.0 > 1 && opening == Opening::Fresh && !goes_on;
         let turn = self.turn_of_the_user(this.round, interrupted)?;
-        let turn = retell::Turn::new(Provenance::User, turn, &self.plan.images);
-        let launch = Launch { turn: Some(turn), system: self.plan.system.clone(), tools: Vec::new() };
+        let turn = retell::Turn::new(Provenance::User, turn, &self.cast.images);
+        let launch = Launch { turn: Some(turn), system: self.cast.system.clone(), tools: Vec::new() };
         let done = match opening {
             Opening::Fresh | Opening::Carried => Done::default(),
             Opening::Resumed | Opening::Retold => self.done(opening == Opening::Retold, goes_on).await,
@@ -91,10 +91,18 @@ impl Run {
     /// The conversation of earlier rounds, where the profile wants it to go on and this candidate can.
     pub(super) fn lineage(&self, candidate: usize) -> Option<SessionPlan> {
         let tally = self.emitter.tally();
-        let lineage = &self.plan.profile.lineage;
-        let session = tally.session.as_ref().filter(|_| lineage.session == SessionPolicy::Continue)?;
-        let before = usize::try_from(tally.session_candidate).ok().and_then(|at| self.candidates.get(at))?;
-        let next = &self.candidates[candidate];
+        let lineage = &self.cast.profile.lineage;
+        let open = tally.open.as_ref();
+        if lineage.session != SessionPolicy::Continue || open.is_some_and(|open| open.fresh_eyes) {
+            return None;
+        }
+        // Each phase has a conversation of its own.
+        let (session, by) = match open.and_then(|open| open.phase.as_ref()) {
+            Some(phase) => tally.conversations.get(phase).map(|held| (&held.session, held.candidate))?,
+            None => (tally.session.as_ref()?, tally.session_candidate),
+        };
+        let before = usize::try_from(by).ok().and_then(|at| self.cast.candidates.get(at))?;
+        let next = &self.cast.candidates[candidate];
         let place = |profile: &crate::profile::Profile| {
             (profile.agent.harness.clone(), profile.agent.endpoint.clone())
         };
@@ -111,19 +119,19 @@ impl Run {
 
     /// Whether a later round forks the conversation of the one before instead of adding to it.
     fn forks(&self, candidate: usize) -> bool {
-        match self.plan.profile.lineage.fork {
+        match self.cast.profile.lineage.fork {
             Fork::Off => false,
-            Fork::Prefer => self.candidates[candidate].harness.forks(),
+            Fork::Prefer => self.cast.candidates[candidate].harness.forks(),
             // Refused with the profile where the harness cannot.
             Fork::Require => true,
         }
     }
 
     fn turn_of_the_user(&mut self, round: RoundNumber, interrupted: bool) -> Result<String, EngineError> {
-        let text = prompt::assemble(&self.plan.files, &self.plan.task);
-        let context = prompt::context(round, self.emitter.tally().last_round(), interrupted);
+        let text = prompt::assemble(&self.cast.files, &self.plan.task);
+        let context = prompt::context(round, self.emitter.tally().last_round(), interrupted, &self.notes);
         let Some(context) = context else { return Ok(text) };
-        Ok(match self.plan.profile.prompt.context {
+        Ok(match self.cast.profile.prompt.context {
             Context::None => text,
             Context::Prepend => format!("{context}{text}"),
             Context::File => {
@@ -136,10 +144,10 @@ impl Run {
 
     /// Puts the images of a prompt on record.
     pub(super) fn images(&mut self) -> Result<(), EngineError> {
-        for image in &self.plan.images {
+        for image in &self.cast.images {
             let sha256 = self.emitter.store(Stored::Blob, &image.bytes)?;
             let bytes = image.bytes.len() as u64;
-            let target = self.plan.profile.agent.harness.clone();
+            let target = self.cast.profile.agent.harness.clone();
             let sent = PromptSent {
                 sha256,
                 bytes,
@@ -155,8 +163,8 @@ impl Run {
 
     /// Puts the prompts of a dry run on record.
     pub(super) fn dry_prompts(&mut self, user: &str) -> Result<(), EngineError> {
-        let target = self.plan.profile.agent.harness.clone();
-        let system = self.plan.system.clone();
+        let target = self.cast.profile.agent.harness.clone();
+        let system = self.cast.system.clone();
         let parts = [(PromptPart::System, system), (PromptPart::User, Some(user.to_owned()))];
         for (part, text) in parts {
             let Some(text) = text else { continue };

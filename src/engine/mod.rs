@@ -15,6 +15,8 @@
 //! record; that is why a round's prompt is handed over before the request is sent, and a paid answer before it is used.
 
 mod attempt;
+mod between;
+mod cast;
 mod chain;
 mod clock;
 mod deadline;
@@ -32,8 +34,10 @@ mod signal;
 mod tries;
 mod turnstile;
 
+pub use cast::Cast;
 pub use chain::Candidate;
 pub use clock::Clock;
+pub use decide::OneTask;
 pub use driver::{Act, Driver, NextStep, Order, Pause, Step, View};
 pub use emit::{Sink, Veiling};
 pub use prompt::strip_front_matter;

@@ -29,7 +29,12 @@ pub(crate) fn assemble(files: &[String], task: &str) -> String {
 }
 
 /// What a later round should know of the one before; `None` when there is nothing to say.
-pub(crate) fn context(round: RoundNumber, last: Option<&RoundSummary>, interrupted: bool) -> Option<String> {
+pub(crate) fn context(
+    round: RoundNumber,
+    last: Option<&RoundSummary>,
+    interrupted: bool,
+    notes: &[String],
+) -> Option<String> {
     let mut lines = Vec::new();
     if let Some(last) = last {
         lines.push(format!("This is round {round}. Round {} {}.", last.round, outcome_words(last)));
@@ -43,6 +48,7 @@ pub(crate) fn context(round: RoundNumber, last: Option<&RoundSummary>, interrupt
                 .to_owned(),
         );
     }
+    lines.extend_from_slice(notes);
     (!lines.is_empty()).then(|| format!("<round-context>\n{}\n</round-context>\n\n", lines.join("\n")))
 }
 
@@ -86,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_first_round_has_nothing_to_say() {
-        assert_eq!(context(RoundNumber(1), None, false), None);
-        assert!(context(RoundNumber(1), None, true).is_some_and(|text| text.contains("interrupted")));
+        assert_eq!(context(RoundNumber(1), None, false, &[]), None);
+        assert!(context(RoundNumber(1), None, true, &[]).is_some_and(|text| text.contains("interrupted")));
     }
 }

@@ -9,15 +9,19 @@ use crate::event::{
 
 use super::attempt::Try;
 use super::clock::millis;
+use super::driver::Order;
 use super::run::{EngineError, Run};
 use super::tries::Outcome;
 
 impl Run {
     /// Starts a round and sees it through.
-    pub(crate) async fn round(&mut self, number: RoundNumber) -> Result<(), EngineError> {
+    pub(crate) async fn round(&mut self, order: Order) -> Result<(), EngineError> {
+        let number = order.round;
+        self.enter(&order);
         let left = self.budget.rounds.map(|rounds| rounds.saturating_sub(number.0));
         self.emitter.emit(BudgetReserved { rounds: 1, rounds_left: left })?;
-        self.emitter.emit(RoundStarted::plain(number))?;
+        let Order { phase, fresh_eyes, head, fingerprint, .. } = order;
+        self.emitter.emit(RoundStarted { round: number, phase, fresh_eyes, head, fingerprint })?;
         let started = self.emitter.clock().now();
         self.reopened = false;
         self.steps.clear();
@@ -27,7 +31,8 @@ impl Run {
     }
 
     /// Goes on with a round that was open when provost was killed: nothing on record is done again.
-    pub(crate) async fn reopen(&mut self) -> Result<(), EngineError> {
+    pub(crate) async fn reopen(&mut self, order: Order) -> Result<(), EngineError> {
+        self.enter(&order);
         let started = self.emitter.clock().now();
         let Some(open) = self.emitter.tally().open.clone() else { return Ok(()) };
         self.reopened = true;
@@ -35,10 +40,10 @@ impl Run {
             let first = self.first_try(open.round);
             return self.tries(first, started).await;
         }
-        let candidate = usize::try_from(open.turn.candidate).unwrap_or(0).min(self.candidates.len() - 1);
+        let candidate = usize::try_from(open.turn.candidate).unwrap_or(0).min(self.cast.candidates.len() - 1);
         let last = Try { round: open.round, attempt: open.attempt, candidate, opening: Opening::Fresh };
         if open.attempt_open {
-            if self.candidates[candidate].harness.replays() {
+            if self.cast.candidates[candidate].harness.replays() {
                 return self.tries(last, started).await;
             }
             // What the agent did is in doubt; its attempt is closed as that and made anew.

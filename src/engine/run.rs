@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::backend::account::Accounts;
-use crate::backend::{Image, Oracle, Replayed};
+use crate::backend::{Oracle, Replayed};
 use crate::event::{
     AlertRaised, BudgetCeilings, CheckEnded, CheckStarted, Failure, NodeId, Phase, RoundNumber, RunEnded,
     RunId, RunOutcome, RunResumed, RunStarted, Sha256, StopAcknowledged, StopEffect, StopRequested, Stored,
@@ -16,9 +16,9 @@ use crate::event::{
 };
 use crate::profile::Profile;
 
-use super::chain::Candidate;
+use super::cast::Cast;
 use super::clock::{millis, seconds_between};
-use super::decide::{self, Step};
+use super::driver::{Driver, Order, Step};
 use super::emit::Emitter;
 use super::turnstile::Turnstile;
 use super::{Clock, Shutdown, Sink, Stop, Veiling};
@@ -34,12 +34,6 @@ pub struct Plan {
     pub profile: Arc<Profile>,
     /// The task, as it was given.
     pub task: String,
-    /// The system prompt.
-    pub system: Option<String>,
-    /// The texts of the prompt files, front matter stripped.
-    pub files: Vec<String>,
-    /// Images that go along with each prompt.
-    pub images: Vec<Image>,
     /// The seed of everything random.
     pub seed: u64,
     /// Where the agent works; absolute.
@@ -58,8 +52,10 @@ pub struct Plan {
 
 /// What a run works with.
 pub struct Parts {
-    /// Who can be asked: the primary first, and never empty.
-    pub candidates: Vec<Candidate>,
+    /// Who plays: the first one in a run without phases, and never empty.
+    pub casts: Vec<Cast>,
+    /// Decides what comes between the rounds.
+    pub driver: Box<dyn Driver>,
     /// What is known of their accounts, by all provosts of the user.
     pub accounts: Accounts,
     /// Says what has changed in the workspace, for an agent that takes over.
@@ -98,10 +94,17 @@ pub enum EngineError {
 /// The state of a run while it runs.
 pub(crate) struct Run {
     pub(crate) plan: Plan,
-    pub(super) candidates: Vec<Candidate>,
+    /// Who plays in the round that is open, or was last.
+    pub(super) cast: Cast,
+    casts: Vec<Cast>,
+    pub(super) driver: Box<dyn Driver>,
+    /// How the run is to end, as the driver wants it.
+    pub(super) verdict: Option<(RunOutcome, String)>,
+    /// What the context block of the open round says, beside the round before.
+    pub(super) notes: Vec<String>,
     pub(super) accounts: Accounts,
     pub(super) survey: Option<Arc<dyn Oracle>>,
-    oracle: Option<Arc<dyn Oracle>>,
+    pub(super) oracle: Option<Arc<dyn Oracle>>,
     pub(crate) shutdown: Shutdown,
     pub(crate) emitter: Emitter,
     pub(crate) budget: BudgetCeilings,
@@ -137,9 +140,16 @@ pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEn
         }
     };
     let budget = ceilings(&plan.profile);
+    let Some(cast) = parts.casts.first().cloned() else {
+        return Err(EngineError::Record(io::Error::other("nobody plays in this run")));
+    };
     let mut run = Run {
         emitter: Emitter::new(Clock, parts.sink, parts.veiling, tally, NodeId::root()),
-        candidates: parts.candidates,
+        cast,
+        casts: parts.casts,
+        driver: parts.driver,
+        verdict: None,
+        notes: Vec::new(),
         accounts: parts.accounts,
         survey: parts.survey,
         oracle: parts.oracle,
@@ -162,25 +172,7 @@ pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEn
         let left = (ceiling - run.wall_s()).max(0.0);
         run.emitter.clock().now() + Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX / 4)
     });
-    loop {
-        run.acknowledge()?;
-        if let Some(asked) = run.shutdown.asked()
-            && run.emitter.tally().open.is_none()
-        {
-            return run.end(asked.by.outcome(), asked.by.to_string());
-        }
-        let checked = run.oracle.is_some();
-        match decide::next(run.emitter.tally(), &budget, checked, run.wall_s()) {
-            Step::Round(number) => run.round(number).await?,
-            Step::Reopen => run.reopen().await?,
-            Step::Check(round) => run.check(round).await?,
-            Step::End(outcome, why) => return run.end(outcome, why),
-        }
-        if run.plan.dry_run {
-            return run
-                .end(RunOutcome::DryRun, "dry run: the prompt is on record, nothing was called".to_owned());
-        }
-    }
+    run.play().await
 }
 
 /// The ceilings of a profile.
@@ -194,6 +186,51 @@ pub fn ceilings(profile: &Profile) -> BudgetCeilings {
 }
 
 impl Run {
+    /// Asks the driver and does as it says, until the end.
+    async fn play(&mut self) -> Result<RunEnded, EngineError> {
+        loop {
+            self.acknowledge()?;
+            self.consult()?;
+            let open = self.emitter.tally().open.is_some();
+            if let Some(asked) = self.shutdown.asked()
+                && !open
+            {
+                return self.end(self.outcome_of(&asked), asked.by.to_string());
+            }
+            if let Some((outcome, why)) = self.verdict.clone()
+                && !open
+            {
+                return self.end(outcome, why);
+            }
+            match self.next_step().await {
+                None => {}
+                Some(Step::Round(order)) => self.round(order).await?,
+                Some(Step::Reopen(order)) => self.reopen(order).await?,
+                Some(Step::Check(round)) => self.check(round).await?,
+                Some(Step::Wait(pause)) => {
+                    self.pause(pause).await?;
+                }
+                Some(Step::Tell(kinds)) => kinds.into_iter().try_for_each(|kind| self.emitter.emit(kind))?,
+                Some(Step::End(outcome, why)) => return self.end(outcome, why),
+            }
+            if self.plan.dry_run && self.emitter.tally().rounds > RoundNumber(0) {
+                let why = "dry run: the prompt is on record, nothing was called".to_owned();
+                return self.end(RunOutcome::DryRun, why);
+            }
+        }
+    }
+
+    /// Who plays from now on, and what is said to them.
+    pub(super) fn enter(&mut self, order: &Order) {
+        if let Some(cast) = self.casts.get(order.cast) {
+            self.cast = cast.clone();
+        }
+        if let Some(files) = &order.files {
+            self.cast.files.clone_from(files);
+        }
+        self.notes.clone_from(&order.notes);
+    }
+
     /// Wall time of the run so far, in seconds.
     pub(crate) fn wall_s(&self) -> f64 {
         let now = self.emitter.clock().stamp();
@@ -230,7 +267,8 @@ impl Run {
         let started = clock.now();
         let mut shutdown = self.shutdown.clone();
         let answer = self.answer.clone().unwrap_or_default();
-        let asked = shutdown.times();
+        // Whoever drains has its result checked.
+        let asked = shutdown.times().max(self.patience());
         let finding = tokio::select! {
             finding = oracle.check(answer) => finding,
             // Dropping the check ends it; its decision is derived again on resume.
@@ -263,9 +301,10 @@ impl Run {
         [self.chain().earliest(), said].into_iter().flatten().min()
     }
 
-    /// Answers the requests of other processes to stop that are not answered yet.
+    /// Answers the requests of other processes that are not answered yet.
     pub(super) fn acknowledge(&mut self) -> io::Result<()> {
-        self.answer_stops(StopEffect::Stopping)
+        let drains = self.emitter.tally().open.is_some() && self.shutdown.times() <= self.patience();
+        self.answer_stops(if drains { StopEffect::Draining } else { StopEffect::Stopping })
     }
 
     fn answer_stops(&mut self, effect: StopEffect) -> io::Result<()> {

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::backend::{Replayed, SessionPlan};
 use crate::event::{
-    AttemptFailed, AttemptFinished, AttemptNumber, AttemptStarted, Failure, FaultClass, Live, Opening,
-    Provenance, RoundNumber, Sha256, Stored, Turn, WaitEnded, WaitStarted,
+    AttemptFailed, AttemptFinished, AttemptNumber, AttemptStarted, Failure, FaultClass, Opening, Provenance,
+    RoundNumber, Sha256, Stored, Turn,
 };
 use crate::fault::{self, Decision, History, Policy, Ways};
 
@@ -32,7 +32,7 @@ impl Run {
     /// The first attempt of a round.
     pub(super) fn first_try(&self, round: RoundNumber) -> Try {
         let chain = self.chain();
-        let restored = self.plan.profile.retry.restore_primary;
+        let restored = self.cast.profile.retry.restore_primary;
         let from = if restored { 0 } else { self.emitter.tally().candidate };
         let from = usize::try_from(from).unwrap_or(0);
         Try { round, attempt: AttemptNumber(1), candidate: chain.begin(from), opening: Opening::Fresh }
@@ -81,7 +81,7 @@ impl Run {
             let started = AttemptStarted {
                 round: this.round,
                 attempt: this.attempt,
-                model: self.candidates[this.candidate].profile.agent.model.clone(),
+                model: self.cast.candidates[this.candidate].profile.agent.model.clone(),
                 session: Some(said.session.id().clone()),
                 candidate: this.candidate as u64,
                 opening: this.opening,
@@ -128,7 +128,7 @@ impl Run {
     /// What follows a failure, after the wait that it takes.
     async fn after(&mut self, failed: &Try, failure: &Failure) -> Result<Next, EngineError> {
         // A second writer must not start while the first may still be there.
-        if self.plan.dry_run || failure.cleanup.is_some() {
+        if self.plan.dry_run || failure.cleanup.is_some() || self.verdict.is_some() {
             return Ok(Next::Settle);
         }
         let again = |candidate, opening| Try {
@@ -157,7 +157,7 @@ impl Run {
         let reason = format!("{}: {}", failure.class, failure.evidence);
         match decision {
             Decision::RetrySame { after } => {
-                let complete = self.wait(reason, after).await?;
+                let complete = self.wait(None, reason, after).await?;
                 let opening = self.opening(failed.candidate, failed.candidate, false);
                 Ok(or_stopped(complete, again(failed.candidate, opening)))
             }
@@ -179,7 +179,7 @@ impl Run {
                 let now = self.emitter.clock().stamp();
                 let length = Duration::try_from(at.duration_since(now)).unwrap_or_default();
                 let begun = self.emitter.clock().now();
-                let complete = self.wait(reason, length).await?;
+                let complete = self.wait(None, reason, length).await?;
                 // A person wants this wait; the round's own clock stands still meanwhile.
                 self.paused += self.emitter.clock().now() - begun;
                 // What had to cool has cooled: the walk begins anew.
@@ -197,7 +197,7 @@ impl Run {
     fn decide(&self, failed: &Try, failure: &Failure) -> Decision {
         let tally = self.emitter.tally();
         let turn = tally.open.as_ref().map(|open| open.turn.clone()).unwrap_or_default();
-        let retry = &self.plan.profile.retry;
+        let retry = &self.cast.profile.retry;
         let policy =
             Policy { same_model: retry.same_model, max_fallbacks: retry.max_fallbacks, wait: retry.wait.0 };
         let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -229,13 +229,14 @@ impl Run {
         let now = self.emitter.clock().stamp();
         let standing = |party| self.accounts.standing(party, now);
         Chain {
-            links: self.candidates.iter().map(Link::of).collect(),
+            links: self.cast.candidates.iter().map(Link::of).collect(),
             standings: self
+                .cast
                 .candidates
                 .iter()
                 .map(|candidate| Standing::of(candidate.party.as_ref().and_then(standing).as_ref()))
                 .collect(),
-            patience: now.checked_add(self.plan.profile.retry.wait.0).unwrap_or(Timestamp::MAX),
+            patience: now.checked_add(self.cast.profile.retry.wait.0).unwrap_or(Timestamp::MAX),
         }
     }
 
@@ -268,31 +269,12 @@ impl Run {
         if let Some(asked) = self.shutdown.asked() {
             return Failure::ours(FaultClass::UserAbort, asked.by.to_string());
         }
-        match self.plan.profile.budget.wall {
+        match self.cast.profile.budget.wall {
             Some(wall) => {
                 Failure::ours(FaultClass::BudgetLimit, format!("`budget.wall` of {:?} has passed", wall.0))
             }
             None => Failure::ours(FaultClass::SelfAbort, "the prompt has lost its place at the gate"),
         }
-    }
-
-    /// Waits where it can be seen; false when it was cut short.
-    async fn wait(&mut self, reason: String, length: Duration) -> Result<bool, EngineError> {
-        let until = self.emitter.clock().stamp().checked_add(length).unwrap_or(Timestamp::MAX);
-        self.emitter.emit(WaitStarted { reason, until, cause: None })?;
-        self.emitter.live(&Live::NextDeadline(None))?;
-        let asked = self.shutdown.times();
-        let mut shutdown = self.shutdown.clone();
-        let now = self.emitter.clock().now();
-        let end = now.checked_add(length).unwrap_or(now + Duration::from_hours(366 * 24));
-        let cut = self.wall.is_some_and(|wall| wall < end);
-        let complete = tokio::select! {
-            () = tokio::time::sleep_until(self.wall.map_or(end, |wall| wall.min(end)).into()) => !cut,
-            _ = shutdown.asked_more_than(asked) => false,
-        };
-        self.acknowledge()?;
-        self.emitter.emit(WaitEnded { complete })?;
-        Ok(complete)
     }
 
     fn is_open(&self, attempt: AttemptNumber) -> bool {

@@ -119,7 +119,7 @@ impl Run {
     pub(super) fn leave_the_gate(&mut self, candidate: usize, failure: Option<&Failure>) {
         let now = self.emitter.clock().now();
         // A stateless endpoint keeps nothing that a later answer could come from.
-        let keeps = !self.candidates[candidate].harness.replays();
+        let keeps = !self.cast.candidates[candidate].harness.replays();
         self.turnstile.over(failure.is_some_and(|failure| failure.maybe_accepted && keeps), now);
     }
 }

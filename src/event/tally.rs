@@ -272,6 +272,11 @@ impl Tally {
 
     fn open_round(&mut self, started: &super::RoundStarted, event: &Event) {
         let round = started.round;
+        if self.last_round().is_some_and(|last| last.phase != started.phase) {
+            // Another phase, another chain.
+            self.candidate = 0;
+            self.goes_on_with = None;
+        }
         self.phase = Phase::Round;
         self.rounds = self.rounds.max(round);
         self.round_tools = 0;

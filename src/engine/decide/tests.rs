@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::event::{
-    CheckEnded, Event, Failure, Kind, NodeId, RoundEnded, RoundStarted, RunId, RunStarted, Seq, Sha256,
+    CheckEnded, Event, Failure, Kind, NodeId, RoundEnded, RoundNumber, RoundStarted, RunId, RunStarted, Seq,
+    Sha256,
 };
 
 /// One round's end and its check: `(failure class, emitted output, check passed, name of the failure)`.
@@ -66,7 +67,7 @@ fn outcome(step: &Step) -> Option<RunOutcome> {
 
 #[test]
 fn nothing_yet_starts_the_first_round() {
-    assert_eq!(next(&tally(true, &[]), &rounds(3), true, 0.0), Step::Round(RoundNumber(1)));
+    assert_eq!(next(&tally(true, &[]), &rounds(3), true, 0.0), Step::Round(Order::plain(RoundNumber(1))));
 }
 
 #[test]
