@@ -44,10 +44,12 @@ impl Recorder {
                     *text = redact_shapes(&known).into_owned();
                 });
                 let line = self.writer.append(&event).map_err(disk)?.to_vec();
-                if let Kind::StopAcknowledged(answer) = &event.kind {
-                    // The answer is what counts; a request that stays is known to be answered.
-                    let _ = self.dir.close_stop(&answer.id);
-                }
+                // The answer is what counts; a request that stays is known to be answered.
+                let _ = match &event.kind {
+                    Kind::StopAcknowledged(answer) => self.dir.close_stop(&answer.id),
+                    Kind::SteerAcknowledged(answer) => self.dir.close_steer(&answer.id),
+                    _ => Ok(()),
+                };
                 self.tell(|reports, writer| reports.event(&event, &line, writer.tally()));
                 Ok(())
             }

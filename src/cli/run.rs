@@ -12,7 +12,7 @@ use indicatif::ProgressDrawTarget;
 use crate::backend::account::{Accounts, Owner};
 use crate::backend::registry::{self, Place, Secrets, Unavailable};
 use crate::backend::{self, Guard, Image, Oracle, Replayed};
-use crate::engine::{self, Candidate, Cast, Clock, OneTask, Parts, Plan, Stop, Taken, strip_front_matter};
+use crate::engine::{self, Candidate, Cast, Clock, OneTask, Parts, Plan, Request, Taken, strip_front_matter};
 use crate::event::{AlertRaised, Kind, RunEnded, Sha256, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile, Source};
@@ -73,8 +73,8 @@ struct Prepared {
     profile: Arc<Profile>,
     writer: Writer,
     taken: Option<Taken>,
-    /// Requests to stop that were left for it when nobody ran it.
-    late: Vec<Stop>,
+    /// Requests that were left for it when nobody ran it.
+    late: Vec<Request>,
     /// What was seen of the agent's program.
     alerts: Vec<AlertRaised>,
 }
@@ -291,7 +291,7 @@ fn resume(dir: RunDir) -> Result<Prepared, CliError> {
         ));
     }
     // Before the journal is ours: who asks from then on asks us.
-    let late = super::stop::left(&dir);
+    let late = super::stop::left_behind(&dir);
     let (writer, recovered) = if dir.journal().exists() {
         Writer::resume(&dir).map_err(environment)?
     } else {

@@ -1,12 +1,13 @@
 //! `provost stop`: leaves a request for a live run, and waits for its answer and its end. And how a run hears it.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::engine::{Clock, Shutdown, Stop};
+use crate::engine::{Clock, Request, Shutdown, Steer, Stop};
 use crate::event::{Event, Kind, RequestId, RunEnded, StopEffect};
 use crate::journal::{self, Follower, RunDir, RunState, StopRequest};
 use crate::profile::element::Period;
@@ -153,8 +154,40 @@ impl Answers {
 }
 
 /// The requests that are there now.
-pub(super) fn left(dir: &RunDir) -> Vec<Stop> {
-    dir.stop_requests().into_iter().map(|request| Stop { id: request.id, now: request.now }).collect()
+pub(super) fn left(dir: &RunDir) -> Vec<Request> {
+    let stops = dir.stop_requests().into_iter();
+    let stops = stops.map(|request| Request::Stop(Stop { id: request.id, now: request.now }));
+    let steers = dir.steer_requests().into_iter();
+    stops.chain(steers.map(|request| Request::Steer(Steer { id: request.id, text: request.text }))).collect()
+}
+
+/// As many answers are looked through for one to a message that is still there.
+const ANSWERS: usize = 256;
+
+/// The requests that were left for a run which nobody runs. A message that is answered in the journal already, and was not
+/// taken away since the run was killed right then, is taken away now: the agent is not told twice.
+pub(super) fn left_behind(dir: &RunDir) -> Vec<Request> {
+    let requests = left(dir);
+    if !requests.iter().any(|request| matches!(request, Request::Steer(_))) {
+        return requests;
+    }
+    let answers = journal::tail_kind(dir, "steer.acknowledged", ANSWERS).unwrap_or_default();
+    let answered: HashSet<RequestId> = answers
+        .iter()
+        .filter_map(|line| match serde_json::from_slice::<Event>(line).ok()?.kind {
+            Kind::SteerAcknowledged(answer) => Some(answer.id),
+            _ => None,
+        })
+        .collect();
+    let open = |request: &Request| match request {
+        Request::Steer(steer) if answered.contains(&steer.id) => {
+            // One that stays all the same is found again the next time.
+            let _ = dir.close_steer(&steer.id);
+            false
+        }
+        _ => true,
+    };
+    requests.into_iter().filter(open).collect()
 }
 
 /// Hears signals, and each time that it looks also the requests in the run's directory. `late` were left when nobody
@@ -163,7 +196,7 @@ pub(super) fn left(dir: &RunDir) -> Vec<Stop> {
 /// # Errors
 ///
 /// When a handler cannot be installed.
-pub(super) fn listen(dir: &RunDir, late: Vec<Stop>) -> io::Result<Shutdown> {
+pub(super) fn listen(dir: &RunDir, late: Vec<Request>) -> io::Result<Shutdown> {
     let inbox = dir.clone();
     let shutdown = Shutdown::listen()?.reading(Box::new(move || left(&inbox)), late);
     shutdown.look();

@@ -58,6 +58,7 @@ enum Incoming {
     Due(Deadline),
     Leave,
     Look,
+    Steered,
 }
 
 /// What the loop keeps while an attempt runs.
@@ -146,7 +147,7 @@ impl Run {
             met: None,
         };
         let mut work = self.cast.candidates[this.candidate].harness.attempt(request, link);
-        let mut shutdown = self.shutdown.clone();
+        let (mut shutdown, listener) = (self.shutdown.clone(), self.shutdown.clone());
         let mut asked = 0;
         let mut broken = None;
         let result = loop {
@@ -164,6 +165,7 @@ impl Run {
                 () = super::clock::until(leave), if leave.is_some() => Incoming::Leave,
                 () = tokio::time::sleep_until(at.into()), if !watch.stopping() => Incoming::Due(deadline),
                 () = super::clock::until(look), if look.is_some() => Incoming::Look,
+                () = listener.steered() => Incoming::Steered,
             };
             let acted = match incoming {
                 Incoming::Report(message) => self.heard(&mut watch, message, clock),
@@ -186,6 +188,7 @@ impl Run {
                 }
                 Incoming::Leave => self.seek_leave(&mut watch),
                 Incoming::Due(deadline) => self.due(&mut watch, deadline),
+                Incoming::Steered => self.acknowledge(),
                 Incoming::Look => self.look().and_then(|acts| self.enact(&mut watch, acts)),
             };
             let acted = acted.and_then(|()| self.consult()).and_then(|acts| self.enact(&mut watch, acts));

@@ -113,7 +113,7 @@ impl Run {
         self.emitter.emit(WaitStarted { reason, until, cause })?;
         self.emitter.live(&Live::NextDeadline(None))?;
         let asked = self.shutdown.times();
-        let mut shutdown = self.shutdown.clone();
+        let (mut shutdown, listener) = (self.shutdown.clone(), self.shutdown.clone());
         let end = clock.now() + length.min(LONGEST);
         let complete = loop {
             if !self.consult()?.is_empty() {
@@ -136,6 +136,7 @@ impl Run {
                         break false;
                     }
                 }
+                () = listener.steered() => self.acknowledge()?,
                 () = super::clock::until(next) => {
                     let due = |at: Instant| at <= clock.now();
                     if look.is_some_and(due) && !self.look()?.is_empty() {

@@ -129,7 +129,11 @@ impl Run {
 
     fn turn_of_the_user(&mut self, round: RoundNumber, interrupted: bool) -> Result<String, EngineError> {
         let text = prompt::assemble(&self.cast.files, &self.plan.task);
-        let context = prompt::context(round, self.emitter.tally().last_round(), interrupted, &self.notes);
+        let tally = self.emitter.tally();
+        let steers = tally.steers.iter().filter(|steer| steer.round == Some(round));
+        let mut notes = self.notes.clone();
+        notes.extend(steers.map(|steer| format!("A message for you from whoever watches:\n{}", steer.text)));
+        let context = prompt::context(round, tally.last_round(), interrupted, &notes);
         let Some(context) = context else { return Ok(text) };
         Ok(match self.cast.profile.prompt.context {
             Context::None => text,

@@ -23,6 +23,7 @@ impl Run {
         let Order { phase, fresh_eyes, head, fingerprint, .. } = order;
         self.emitter.emit(RoundStarted { round: number, phase, fresh_eyes, head, fingerprint })?;
         let started = self.emitter.clock().now();
+        self.tell_steers(number)?;
         self.reopened = false;
         self.steps.clear();
         self.paused = Duration::ZERO;

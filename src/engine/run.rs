@@ -11,8 +11,7 @@ use crate::backend::account::Accounts;
 use crate::backend::{Oracle, Replayed};
 use crate::event::{
     AlertRaised, BudgetCeilings, CheckEnded, CheckStarted, Failure, NodeId, Phase, RoundNumber, RunEnded,
-    RunId, RunOutcome, RunResumed, RunStarted, Sha256, StopAcknowledged, StopEffect, StopRequested, Stored,
-    Tally, blur,
+    RunId, RunOutcome, RunResumed, RunStarted, Sha256, StopEffect, Stored, Tally, blur,
 };
 use crate::profile::Profile;
 
@@ -21,7 +20,7 @@ use super::clock::{millis, seconds_between};
 use super::driver::{Driver, Order, Step};
 use super::emit::Emitter;
 use super::turnstile::Turnstile;
-use super::{Clock, Shutdown, Sink, Stop, Veiling};
+use super::{Clock, Shutdown, Sink, Veiling};
 
 /// All that is decided before a run begins; never changed.
 #[derive(Clone, Debug)]
@@ -301,25 +300,14 @@ impl Run {
         [self.chain().earliest(), said].into_iter().flatten().min()
     }
 
-    /// Answers the requests of other processes that are not answered yet.
-    pub(super) fn acknowledge(&mut self) -> io::Result<()> {
-        let drains = self.emitter.tally().open.is_some() && self.shutdown.times() <= self.patience();
-        self.answer_stops(if drains { StopEffect::Draining } else { StopEffect::Stopping })
-    }
-
-    fn answer_stops(&mut self, effect: StopEffect) -> io::Result<()> {
-        for (Stop { id, now }, late) in self.shutdown.take_open() {
-            self.emitter.emit(StopRequested { id: id.clone(), now })?;
-            let effect = if late { StopEffect::NotLive } else { effect };
-            self.emitter.emit(StopAcknowledged { id, effect })?;
-        }
-        Ok(())
-    }
-
     fn end(&mut self, outcome: RunOutcome, why: String) -> Result<RunEnded, EngineError> {
         // Who asks from here on is too late, unless it ends because it was asked to.
         self.shutdown.look();
         self.answer_stops(if outcome.can_go_on() { StopEffect::Stopping } else { StopEffect::NotLive })?;
+        self.hear_steers()?;
+        if !outcome.can_go_on() {
+            self.drop_steers()?;
+        }
         let tally = self.emitter.tally();
         let mut spend = tally.spend;
         spend.wall_s = self.wall_s();

@@ -1,4 +1,5 @@
-//! Requests to end: from the terminal, the system, another process, or a test. One door for all of them.
+//! Requests from outside: to end, from the terminal, the system, another process or a test; and messages for the agent. One
+//! door for all of them.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,6 +18,24 @@ pub struct Stop {
     pub id: RequestId,
     /// Whether the agent is to be ended without its grace.
     pub now: bool,
+}
+
+/// A message of another process for the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steer {
+    /// Names the request; the answer names it too.
+    pub id: RequestId,
+    /// The message.
+    pub text: String,
+}
+
+/// What another process asks of the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// To end.
+    Stop(Stop),
+    /// To tell the agent something.
+    Steer(Steer),
 }
 
 /// Who asked.
@@ -72,6 +91,8 @@ struct Heard {
     asked: Option<Asked>,
     /// Requests without an answer; true for those that were left for a run that is no more.
     open: Vec<(Stop, bool)>,
+    /// Messages that nobody has taken.
+    steers: Vec<Steer>,
     known: HashSet<RequestId>,
 }
 
@@ -83,8 +104,22 @@ impl Heard {
         }
     }
 
-    /// Takes a request; false when it is known.
-    fn request(&mut self, stop: Stop, late: bool) -> bool {
+    /// Takes a request; false when it is known. A message that was left for a run that is no more is as good as any: whoever
+    /// left it has taken it back if it was to be heard by that one only.
+    fn request(&mut self, request: Request, late: bool) -> bool {
+        match request {
+            Request::Stop(stop) => self.stop(stop, late),
+            Request::Steer(steer) => {
+                let new = self.known.insert(steer.id.clone());
+                if new {
+                    self.steers.push(steer);
+                }
+                new
+            }
+        }
+    }
+
+    fn stop(&mut self, stop: Stop, late: bool) -> bool {
         if !self.known.insert(stop.id.clone()) {
             return false;
         }
@@ -101,7 +136,7 @@ impl Heard {
 }
 
 /// Looks for requests that other processes have left.
-pub type Inbox = Box<dyn FnMut() -> Vec<Stop> + Send>;
+pub type Inbox = Box<dyn FnMut() -> Vec<Request> + Send>;
 
 /// Hears signals and requests for as long as the run lasts: once is graceful, twice is now.
 #[derive(Clone)]
@@ -140,9 +175,9 @@ impl Shutdown {
     }
 
     /// Also hears the requests that `inbox` finds. `late` are requests that were left for this run when nobody ran it;
-    /// they are answered and end nothing.
+    /// those to end are answered and end nothing.
     #[must_use]
-    pub fn reading(mut self, inbox: Inbox, late: Vec<Stop>) -> Self {
+    pub fn reading(mut self, inbox: Inbox, late: Vec<Request>) -> Self {
         self.inbox = Arc::new(Mutex::new(inbox));
         self.take(late, true);
         self
@@ -154,9 +189,9 @@ impl Shutdown {
         self.take(found, false);
     }
 
-    fn take(&self, found: Vec<Stop>, late: bool) {
+    fn take(&self, found: Vec<Request>, late: bool) {
         self.tell.send_if_modified(|heard| {
-            found.into_iter().filter(|stop| heard.request(stop.clone(), late)).count() > 0
+            found.into_iter().filter(|request| heard.request(request.clone(), late)).count() > 0
         });
     }
 
@@ -178,6 +213,26 @@ impl Shutdown {
             false
         });
         open
+    }
+
+    /// The messages for the agent that nobody has taken, oldest first; the caller puts them on record. One that is on record
+    /// already may be among them once more when a killed run goes on.
+    pub fn take_steers(&self) -> Vec<Steer> {
+        let mut steers = Vec::new();
+        self.tell.send_if_modified(|heard| {
+            steers = std::mem::take(&mut heard.steers);
+            false
+        });
+        steers
+    }
+
+    /// Waits until there is a message for the agent that nobody has taken. Can be cancelled.
+    pub async fn steered(&self) {
+        let mut heard = self.heard.clone();
+        if heard.wait_for(|heard| !heard.steers.is_empty()).await.is_err() {
+            // Nobody can ask any more.
+            std::future::pending().await
+        }
     }
 
     /// Waits until it is asked more than `times` times.
@@ -209,8 +264,12 @@ fn times(heard: &Heard) -> u32 {
 mod tests {
     use super::*;
 
-    fn stop(id: &str, now: bool) -> Stop {
-        Stop { id: RequestId::new(id), now }
+    fn stop(id: &str, now: bool) -> Request {
+        Request::Stop(Stop { id: RequestId::new(id), now })
+    }
+
+    fn steer(id: &str, text: &str) -> Request {
+        Request::Steer(Steer { id: RequestId::new(id), text: text.to_owned() })
     }
 
     fn state(heard: &Heard) -> (Option<By>, u32, usize) {
@@ -248,5 +307,31 @@ mod tests {
         let mut heard = Heard::default();
         assert!(heard.request(stop("a", true), true));
         assert_eq!(state(&heard), (None, 0, 1));
+    }
+    #[tokio::test]
+    async fn a_message_is_heard_once_and_ends_nothing() {
+        let left = Arc::new(Mutex::new(vec![steer("a", "one")]));
+        let inbox = Arc::clone(&left);
+        let shutdown = Shutdown::listen()
+            .unwrap()
+            .reading(Box::new(move || inbox.lock().unwrap().clone()), vec![steer("late", "zero")]);
+        shutdown.look();
+        shutdown.look();
+        shutdown.steered().await;
+        let taken: Vec<String> = shutdown.take_steers().into_iter().map(|steer| steer.text).collect();
+        assert_eq!(taken, ["zero", "one"]);
+        assert_eq!((shutdown.asked(), shutdown.times()), (None, 0));
+        assert_eq!(shutdown.take_steers(), []);
+        // Another one wakes who waits for it, and a request to end does not.
+        let waits = shutdown.clone();
+        let mut waiter = tokio::spawn(async move { waits.steered().await });
+        left.lock().unwrap().push(stop("s", false));
+        shutdown.look();
+        let quiet = tokio::time::timeout(std::time::Duration::from_millis(50), &mut waiter).await;
+        assert!(quiet.is_err(), "a request to end is no message");
+        left.lock().unwrap().push(steer("b", "two"));
+        shutdown.look();
+        tokio::time::timeout(std::time::Duration::from_secs(20), waiter).await.unwrap().unwrap();
+        assert_eq!(shutdown.take_steers(), [Steer { id: RequestId::new("b"), text: "two".to_owned() }]);
     }
 }

@@ -21,7 +21,7 @@ mod tail;
 mod writer;
 
 pub use crate::file::{Bell, redact_shapes, write_atomic, write_atomic_unsynced};
-pub use control::StopRequest;
+pub use control::{LONGEST_STEER, SteerRequest, StopRequest};
 pub use error::JournalError;
 pub use follow::Follower;
 pub use format::{Header, VERSION, Version};
