@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::diagnostic::{Diagnostic, ProfileError};
 use super::layer::{self, Layer};
 use super::tree::{Node, Origin, Table, Value};
-use super::{Profile, check, paths};
+use super::{Profile, check, paths, phase};
 
 /// The lowest layer.
 pub(super) const DEFAULTS: &str = include_str!("default.toml");
@@ -45,6 +45,20 @@ pub struct Loaded {
 ///
 /// Everything that is wrong, each with its place and a remedy.
 pub fn load(source: Source<'_>) -> Result<Loaded, ProfileError> {
+    load_with(source, &ONLY_WHEN_PRESENT)
+}
+
+/// The same for `provost supervise`: the profile's `supervise` is there, with the defaults where no file has it.
+///
+/// # Errors
+///
+/// Everything that is wrong, each with its place and a remedy.
+pub fn load_supervised(source: Source<'_>) -> Result<Loaded, ProfileError> {
+    load_with(source, &["check"])
+}
+
+/// `dropped` are the tables of the defaults that only take part when a layer above has them.
+fn load_with(source: Source<'_>, dropped: &[&str]) -> Result<Loaded, ProfileError> {
     let path = source.cwd.join(source.path);
     let mut stack = Stack {
         cwd: source.cwd,
@@ -62,10 +76,19 @@ pub fn load(source: Source<'_>) -> Result<Loaded, ProfileError> {
     }
 
     let Stack { layers, nodes, files, .. } = stack;
-    let tree = merge(nodes);
+    let tree = merge(nodes, dropped);
     let fail = |problems| ProfileError::new(problems, &layers);
-    let mut profile =
-        Profile::deserialize(&tree).map_err(|mismatch| fail(vec![mismatch.diagnostic(profile_layer)]))?;
+    let read = |tree: &Node| {
+        Profile::deserialize(tree).map_err(|mismatch| fail(vec![mismatch.diagnostic(profile_layer)]))
+    };
+    let (mut profile, tree) = if phase::has_phases(&tree) {
+        // First without them: what is wrong with the profile itself is not wrong with each phase.
+        read(&phase::without_phases(&tree))?;
+        let whole = phase::whole(&tree);
+        (read(&whole)?, whole)
+    } else {
+        (read(&tree)?, tree)
+    };
     let mut problems = check::check(&profile, &tree, profile_layer);
     problems.extend(paths::resolve(&mut profile, &tree, &layers));
     if !problems.is_empty() {
@@ -84,7 +107,7 @@ pub fn from_manifest(json: serde_json::Value) -> Result<Profile, serde_json::Err
     serde_json::from_value(json)
 }
 
-fn merge(nodes: Vec<Node>) -> Node {
+fn merge(nodes: Vec<Node>, dropped: &[&str]) -> Node {
     let mut above: Option<Node> = None;
     let mut nodes = nodes.into_iter();
     let defaults = nodes.next();
@@ -98,7 +121,7 @@ fn merge(nodes: Vec<Node>) -> Node {
     let above = above.unwrap_or_else(empty);
     let mut tree = defaults.unwrap_or_else(empty);
     if let Value::Table(table) = &mut tree.value {
-        table.retain(|key, _| !ONLY_WHEN_PRESENT.contains(&key.as_str()) || above.entry(key).is_some());
+        table.retain(|key, _| !dropped.contains(&key.as_str()) || above.entry(key).is_some());
     }
     tree.merge(above);
     // Followed by now; a resolved profile stands for itself.

@@ -3,7 +3,7 @@
 //! **Invariant: nothing is dropped.** Every key that a profile sets is either honoured by what will run or refused by
 //! name, at the place where it was written; nothing looks at the profile's text again after [`load`].
 //!
-//! The way of a profile: [`layer`] parses each text into a [`tree`] that keeps places, [`load`] merges the trees,
+//! The way of a profile: [`layer`] parses each text into a [`tree`] that keeps places, [`load`] merges the trees, [`phase`] lays each phase over them,
 //! [`decode`] turns the result into typed [`keys`], [`check`] holds the keys against each other and against what the
 //! harness can do ([`capability`]), for the primary and for each entry of its [`chain`], and [`paths`] finds the files that are named. Whatever is wrong on the way becomes
 //! a [`diagnostic`].
@@ -19,13 +19,14 @@ mod layer;
 mod load;
 mod mismatch;
 mod paths;
+mod phase;
 mod schema;
 mod tree;
 
 pub use capability::{Capability, HARNESSES, capabilities, capability_table};
 pub use diagnostic::ProfileError;
 pub use keys::*;
-pub use load::{Loaded, Source, from_manifest, load};
+pub use load::{Loaded, Source, from_manifest, load, load_supervised};
 pub use schema::json_schema;
 
 #[cfg(test)]

@@ -3,10 +3,14 @@
 mod argv;
 mod period;
 mod price;
+mod window;
+mod zone;
 
 pub use argv::Argv;
 pub use period::{Period, PeriodError};
 pub use price::Price;
+pub use window::{Week, Window, WindowError};
+pub use zone::Zone;
 
 /// What an entry of the chain is, in words.
 pub(super) const FALLBACK: &str = "a model's name or a table";
@@ -18,10 +22,11 @@ pub(super) fn remedy(expected: &str) -> Option<&'static str> {
     match expected {
         period::EXPECTED => Some(period::REMEDY),
         argv::EXPECTED => Some(argv::REMEDY),
+        zone::EXPECTED => Some(zone::REMEDY),
         FALLBACK => Some("write `\"provider/model\"`, or `{ model = \"provider/model\", … }`"),
         FALLBACKS => Some(
             "write `[\"provider/model\", { model = \"provider/model\", harness = \"chat\" }]`, or `[]` for none",
         ),
-        _ => None,
+        _ => window::remedy(expected),
     }
 }

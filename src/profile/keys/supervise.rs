@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::profile::element::Period;
+use super::{Agent, ModelSettings, Prompt, Round};
+use crate::profile::element::{Period, Week, Window, Zone};
 
 /// `[supervise]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -180,32 +181,44 @@ pub struct GiveUp {
 pub struct Schedule {
     /// An IANA time zone; the host's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timezone: Option<String>,
+    pub timezone: Option<Zone>,
     /// Windows in which rounds may begin, `"Mon..Fri 09:00-17:30"`; none means always.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub run: Vec<String>,
+    pub run: Vec<Window>,
     /// Windows in which none may begin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pause: Vec<String>,
+    pub pause: Vec<Window>,
+}
+
+impl Schedule {
+    /// The minutes of a week at which rounds may begin, whatever the zone.
+    pub fn week(&self) -> Week {
+        Week::of(&self.run, &self.pause)
+    }
 }
 
 /// `[supervise.phase.NAME]`: what is laid over the profile while the phase runs.
+///
+/// A file says of a table what is different in it. In a resolved profile each table here is whole: the profile's, with that
+/// laid over.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PhaseKeys {
-    /// Keys of `[agent]`.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub agent: serde_json::Map<String, serde_json::Value>,
-    /// Keys of `[model]`.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub model: serde_json::Map<String, serde_json::Value>,
-    /// Keys of `[prompt]`.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub prompt: serde_json::Map<String, serde_json::Value>,
-    /// Keys of `[round]`.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub round: serde_json::Map<String, serde_json::Value>,
-    /// When rounds of this phase may begin; replaces the windows of `[supervise.schedule]` whole.
+    /// Keys of `[agent]`, laid over the profile's; another harness does not get the profile's `model`, `window`, `command`,
+    /// `args`, `prompt_via`, `protocol`, `script`, `server`, `tools` and `max_turns`, and another model not its `window`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Agent>,
+    /// Keys of `[model]`, laid over the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelSettings>,
+    /// Keys of `[prompt]`, laid over the profile's; one of `system` and `system_file` takes the place of the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Prompt>,
+    /// Keys of `[round]`, laid over the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Round>,
+    /// When rounds of this phase may begin; replaces the windows of `[supervise.schedule]` whole, and keeps its time zone
+    /// unless it has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
 }
