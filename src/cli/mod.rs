@@ -9,6 +9,7 @@ mod error;
 mod exit;
 mod generate;
 mod init;
+mod launch;
 mod peek;
 mod ready;
 mod record;

@@ -16,7 +16,7 @@ use crate::profile::Profile;
 use super::context::Context;
 use super::error::{CliError, environment};
 use super::exit;
-use super::run::{own_program, unavailable};
+use super::launch::{own_program, unavailable};
 
 /// Sees that the programs of the profile and of its chain are of versions that are known to work. What a person should know of
 /// them comes back; a program is asked only when it is not the one that was asked before.

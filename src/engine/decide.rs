@@ -120,6 +120,17 @@ fn failed(class: FaultClass) -> RunOutcome {
     }
 }
 
+/// Rounds that were begun and count: one that a person stopped is made again, and one that could not begin was none.
+pub fn counted(tally: &Tally) -> u64 {
+    tally.rounds.0.saturating_sub(tally.outcomes.stopped + tally.outcomes.environment)
+}
+
+/// Which ceiling of a run without end is reached, if any.
+pub fn reached(view: &View<'_>) -> Option<(RunOutcome, String)> {
+    let without_end = BudgetCeilings { rounds: Some(view.budget.rounds.unwrap_or(u64::MAX)), ..*view.budget };
+    exhausted(view.tally, &without_end, view.wall_s)
+}
+
 /// Which ceiling is reached, if any.
 fn exhausted(tally: &Tally, budget: &BudgetCeilings, wall_s: f64) -> Option<(RunOutcome, String)> {
     let spend = &tally.spend;
@@ -145,8 +156,7 @@ fn exhausted(tally: &Tally, budget: &BudgetCeilings, wall_s: f64) -> Option<(Run
         return Some((RunOutcome::BudgetExhausted, format!("wall: {wall_s:.1} s have passed")));
     }
     let rounds = budget.rounds.unwrap_or(1);
-    // A round that a person stopped came to nothing and is made again when the run is taken up again.
-    (tally.rounds.0.saturating_sub(tally.outcomes.stopped) >= rounds)
+    (counted(tally) >= rounds)
         .then(|| (RunOutcome::BudgetExhausted, format!("rounds: {rounds} of {rounds} are used")))
 }
 

@@ -38,7 +38,7 @@ mod turnstile;
 pub use cast::Cast;
 pub use chain::Candidate;
 pub use clock::Clock;
-pub use decide::OneTask;
+pub use decide::{OneTask, counted, reached};
 pub use driver::{Act, Driver, NextStep, Order, Pause, Step, View};
 pub use emit::{Sink, Veiling};
 pub use prompt::strip_front_matter;

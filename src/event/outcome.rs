@@ -79,6 +79,13 @@ pub enum WaitCause {
     Unknown,
 }
 
+impl WaitCause {
+    /// Whether it is one that a round leaves behind, and that is waited once.
+    pub fn follows_a_round(self) -> bool {
+        matches!(self, Self::Pause | Self::Backoff | Self::Limit | Self::MemoryLoop)
+    }
+}
+
 /// What was done with a dirty work tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

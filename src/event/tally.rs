@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptNumber, Event, HostSampled, Kind, PhaseName, RoundNumber, RoundOutcome, RunEnded, RunStarted, Seq,
-    SessionId, Spend, SteerEffect, TreeAction, TreeSettled, TurnNumber,
+    AttemptNumber, Event, Failure, HostSampled, Kind, PhaseName, RoundNumber, RoundOutcome, RunEnded,
+    RunStarted, Seq, SessionId, Spend, SteerEffect, TreeAction, TreeSettled, TurnNumber,
 };
 
 mod parts;
@@ -135,9 +135,9 @@ pub struct Tally {
     /// What kind of wait runs, where it is one between rounds.
     #[serde(default)]
     pub wait_cause: Option<super::WaitCause>,
-    /// What kind of wait the last one was, and when it ended.
+    /// The wait that follows a round, once it was waited out.
     #[serde(default)]
-    pub waited: Option<(super::WaitCause, Timestamp)>,
+    pub waited: Option<super::WaitCause>,
 }
 
 /// Rounds by outcome.
@@ -149,6 +149,9 @@ pub struct Outcomes {
     pub failed: u64,
     /// Stopped or interrupted.
     pub stopped: u64,
+    /// Could not begin for a reason that is not theirs: such a round is not counted.
+    #[serde(default)]
+    pub environment: u64,
 }
 
 impl Tally {
@@ -192,9 +195,12 @@ impl Tally {
                     None => self.phase = Phase::Waiting,
                 }
             }
-            Kind::WaitEnded(_) => {
+            Kind::WaitEnded(wait) => {
                 self.wait = None;
-                self.waited = self.wait_cause.take().map(|cause| (cause, event.at));
+                let cause = self.wait_cause.take();
+                if let Some(cause) = cause.filter(|cause| wait.complete && cause.follows_a_round()) {
+                    self.waited = Some(cause);
+                }
                 if let Some(open) = &mut self.open {
                     open.turn.waited(event.at);
                 }
@@ -241,7 +247,7 @@ impl Tally {
 
     /// Rounds that have settled.
     pub fn settled_rounds(&self) -> u64 {
-        self.outcomes.answered + self.outcomes.failed + self.outcomes.stopped
+        self.outcomes.answered + self.outcomes.failed + self.outcomes.stopped + self.outcomes.environment
     }
 
     /// The last settled round.
@@ -418,11 +424,15 @@ impl Tally {
         self.phase = Phase::Deciding;
         let Some(open) = self.open.take() else { return };
         self.settled_at = Some(at);
+        self.waited = None;
         self.streak.settled(ended, &open);
         if ended.outcome == RoundOutcome::Answered {
             self.steers.retain(|steer| steer.round.is_none());
         }
         match ended.outcome {
+            _ if ended.failure.as_ref().is_some_and(Failure::is_environmental) => {
+                self.outcomes.environment += 1
+            }
             RoundOutcome::Answered => self.outcomes.answered += 1,
             RoundOutcome::Failed | RoundOutcome::TimedOut => self.outcomes.failed += 1,
             RoundOutcome::Stopped | RoundOutcome::Interrupted => self.outcomes.stopped += 1,

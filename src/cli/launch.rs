@@ -1,0 +1,270 @@
+//! What `run` and `supervise` have in common: the profile, the task, the run directory, who can be asked, and who is told.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indicatif::ProgressDrawTarget;
+
+use crate::backend::account::{Accounts, Owner};
+use crate::backend::registry::{self, Place, Secrets, Unavailable};
+use crate::backend::{self, Guard, Image, Replayed};
+use crate::engine::{Candidate, Clock, Request, Taken, strip_front_matter};
+use crate::event::{Kind, RunEnded, Sha256, Stored, Tally};
+use crate::journal::{self, Manifest, RunDir, Writer};
+use crate::profile::{self, Loaded, Profile, ProfileError, Source};
+use crate::report::{Fanout, JsonLines, Lines, Progress, Reporter, Verbosity};
+
+use super::Common;
+use super::context::Context;
+use super::error::{CliError, environment};
+
+/// Prints what the agent said last, unless the events are printed.
+pub(super) fn answer(json: bool, ended: &RunEnded) -> Result<(), CliError> {
+    if !json && let Some(output) = &ended.output {
+        super::print(&format!("{}\n", output.trim_end())).map_err(environment)?;
+    }
+    Ok(())
+}
+
+/// The task, as an argument, a file or standard input gives it; `None` where there is none.
+pub(super) fn task(
+    context: &Context,
+    task: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Option<String>, CliError> {
+    let text = match (task, file) {
+        (Some("-"), _) => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(environment)?;
+            text
+        }
+        (Some(task), _) => task.to_owned(),
+        (None, Some(file)) => {
+            let path = context.cwd.join(file);
+            std::fs::read_to_string(&path).map_err(|error| {
+                CliError::usage(format!("cannot read the task from {}: {error}", path.display()))
+            })?
+        }
+        (None, None) => return Ok(None),
+    };
+    if text.trim().is_empty() {
+        return Err(CliError::usage("the task is empty"));
+    }
+    Ok(Some(text))
+}
+
+/// `K=V`, each.
+pub(super) fn labels(labels: &[String]) -> Result<BTreeMap<String, String>, CliError> {
+    let pair = |label: &String| match label.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(CliError::usage(format!("the label `{label}` is not `KEY=VALUE`"))),
+    };
+    labels.iter().map(pair).collect()
+}
+
+/// The profile, and the directory that the agent works in.
+pub(super) fn resolve(
+    context: &Context,
+    load: impl FnOnce(Source<'_>) -> Result<Loaded, ProfileError>,
+    path: &Path,
+    sets: &[String],
+) -> Result<(Arc<Profile>, PathBuf), CliError> {
+    let colour = context.stderr_look().colour;
+    let loaded = load(Source { path, sets, cwd: &context.cwd }).map_err(|error| {
+        let missing = error.is_missing_file();
+        let error = CliError::report(error.render(colour));
+        if missing { error.hint("`provost init` writes a first profile") } else { error }
+    })?;
+    let profile = loaded.profile;
+    let workspace = context.cwd.join(&profile.workspace.dir);
+    let workspace = workspace.canonicalize().map_err(|error| {
+        CliError::usage(format!("the workspace {} cannot be used: {error}", workspace.display()))
+            .hint("`workspace.dir` is relative to the directory that provost is called in")
+    })?;
+    Ok((profile, workspace))
+}
+
+/// The manifest without secret values: a task or a `--set` may hold one.
+pub(super) fn veiled(manifest: &Manifest, secrets: &Secrets) -> Result<Manifest, CliError> {
+    if secrets.is_empty() {
+        return Ok(manifest.clone());
+    }
+    let text = serde_json::to_string(manifest).map_err(environment)?;
+    serde_json::from_str(&secrets.redact_str(&text).0).map_err(environment)
+}
+
+/// A run that is taken up again.
+pub(super) struct Again {
+    pub(super) manifest: Manifest,
+    pub(super) profile: Profile,
+    pub(super) writer: Writer,
+    pub(super) taken: Taken,
+    /// Requests that were left for it when nobody ran it.
+    pub(super) late: Vec<Request>,
+}
+
+/// Takes up a run again, as it stands in its directory.
+pub(super) fn resume(dir: &RunDir, verb: &str) -> Result<Again, CliError> {
+    let manifest = Manifest::read(dir).map_err(environment)?;
+    if manifest.verb != verb {
+        return Err(CliError::usage(format!("{} is a run of `provost {}`", manifest.run, manifest.verb)));
+    }
+    let profile = profile::from_manifest(manifest.profile.clone()).map_err(environment)?;
+    let agent = profile.agent.env.iter().map(|(name, value)| (format!("agent.env.{name}"), value));
+    let servers = profile.agent.mcp.iter().flat_map(|(server, table)| {
+        table.env.iter().map(move |(name, value)| (format!("agent.mcp.{server}.env.{name}"), value))
+    });
+    if let Some((key, _)) = agent.chain(servers).find(|(_, value)| value.contains("[secret:")) {
+        return Err(CliError::usage(format!("`{key}` holds a secret, and secrets are not on record")).hint(
+            "start a new run, with the secret in your environment and its name in `agent.inherit_env`",
+        ));
+    }
+    // Before the journal is ours: who asks from then on asks us.
+    let late = super::stop::left_behind(&dir);
+    let (writer, recovered) = if dir.journal().exists() {
+        Writer::resume(dir).map_err(environment)?
+    } else {
+        // Killed between the manifest and the journal.
+        let writer = Writer::create(dir, &manifest.run, manifest.started_at).map_err(environment)?;
+        (writer, journal::Recovered { tally: Tally::default(), cut_bytes: 0 })
+    };
+    let tally = recovered.tally;
+    let text = |sha256: &Sha256| std::fs::read_to_string(dir.stored(Stored::Blob, sha256)).ok();
+    let open = tally.open.as_ref().and_then(|open| open.output_sha256.as_ref());
+    let last = tally.last_round().and_then(|round| round.output_sha256.as_ref());
+    let answer = open.or(last).and_then(text);
+    let replay = replay(dir, &tally)?;
+    let taken = Taken { tally, cut_bytes: recovered.cut_bytes, answer, replay };
+    Ok(Again { manifest, profile, writer, taken, late })
+}
+
+/// The recorded steps of the conversation that was open when provost was killed.
+fn replay(dir: &RunDir, tally: &Tally) -> Result<Vec<Replayed>, CliError> {
+    let Some(open) = &tally.open else { return Ok(Vec::new()) };
+    let read = |sha256: &Sha256| {
+        let path = dir.stored(Stored::Blob, sha256);
+        std::fs::read(&path)
+            .map_err(|error| CliError::unavailable(format!("cannot read {}: {error}", path.display())))
+    };
+    let mut steps = Vec::new();
+    for event in journal::round_events(dir, open.round).map_err(environment)? {
+        if event.seq <= open.turn.steps_from {
+            continue;
+        }
+        match event.kind {
+            Kind::TurnEnded(turn) => {
+                if let Some(sha256) = &turn.message_sha256 {
+                    steps.push(Replayed::Turn(read(sha256)?));
+                }
+            }
+            Kind::ToolCalled(called) => steps.push(Replayed::InDoubt(called.id)),
+            Kind::ToolReturned(returned) => {
+                let result = returned.result_sha256.as_ref().map(read).transpose()?.unwrap_or_default();
+                Replayed::returned(&mut steps, returned.id, returned.ok, result);
+            }
+            _ => {}
+        }
+    }
+    Ok(steps)
+}
+
+/// Who is told of a run: machines first, then people.
+pub(super) fn reports(context: &Context, common: &Common, json: bool, dir: &Path) -> Fanout {
+    let mut reports: Vec<Box<dyn Reporter>> = Vec::new();
+    if json {
+        reports.push(Box::new(JsonLines::new(Box::new(std::io::stdout()))));
+    }
+    let verbosity = match (common.quiet, common.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Normal,
+        (false, _) => Verbosity::Verbose,
+    };
+    let look = context.stderr_look();
+    let place = dir.strip_prefix(&context.cwd).unwrap_or(dir).display().to_string();
+    if context.animated() && !common.quiet {
+        let now = Box::new(|| Clock.stamp());
+        let target = ProgressDrawTarget::stderr();
+        reports.push(Box::new(Progress::new(target, look, verbosity, place, now)));
+    } else if !(json && common.quiet) {
+        reports.push(Box::new(Lines::new(Box::new(std::io::stderr()), look, verbosity, place)));
+    }
+    Fanout(reports)
+}
+
+pub(super) fn unavailable(error: &Unavailable) -> CliError {
+    CliError::unavailable(error.what.clone()).hint(error.remedy.clone())
+}
+
+pub(super) fn read_files(profile: &Profile) -> Result<(Option<String>, Vec<String>), CliError> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path)
+            .map_err(|error| CliError::usage(format!("cannot read the prompt {}: {error}", path.display())))
+    };
+    let system = match (&profile.prompt.system, &profile.prompt.system_file) {
+        (Some(system), _) => Some(system.clone()),
+        (None, Some(file)) => Some(read(file)?),
+        (None, None) => None,
+    };
+    let mut files = Vec::new();
+    for (index, path) in profile.prompt.files.iter().enumerate() {
+        let text = read(path)?;
+        files.push(if index == 0 { strip_front_matter(&text).to_owned() } else { text });
+    }
+    Ok((system, files))
+}
+
+pub(super) fn read_images(profile: &Profile) -> Result<Vec<Image>, CliError> {
+    let read = |path: &PathBuf| {
+        let bytes = std::fs::read(path)
+            .map_err(|error| CliError::usage(format!("cannot read the image {}: {error}", path.display())))?;
+        Image::new(path.clone(), bytes).ok_or_else(|| {
+            CliError::usage(format!("{} is not an image of a kind that models take", path.display()))
+                .hint("`prompt.images` takes PNG, JPEG, GIF and WebP")
+        })
+    };
+    profile.prompt.images.iter().map(read).collect()
+}
+
+/// What is known of accounts, shared by all runs of the user where there is a place for it.
+pub(super) fn accounts(context: &Context, dry_run: bool, manifest: &Manifest) -> Accounts {
+    let owner = Owner { pid: std::process::id(), run: manifest.run.to_string() };
+    // A dry run asks nobody and leaves nothing behind but its directory.
+    let state = context.state().filter(|_| !dry_run);
+    let shared = state.map(|state| Accounts::shared(state.join("accounts"), &owner));
+    shared.and_then(Result::ok).unwrap_or_else(|| Accounts::private(&owner))
+}
+
+/// The chain, each with what drives it.
+pub(super) fn candidates(
+    context: &Context,
+    dry_run: bool,
+    profile: &Profile,
+    manifest: &Manifest,
+    guard: &Guard,
+    secrets: &Arc<Secrets>,
+    accounts: &Accounts,
+) -> Result<Vec<Candidate>, CliError> {
+    let candidate = |profile: Profile| {
+        let place = Place {
+            profile: &profile,
+            environment: &context.environment,
+            guard: guard.clone(),
+            secrets: Arc::clone(secrets),
+            workspace: &manifest.workspace,
+        };
+        let harness = if dry_run {
+            registry::dry()
+        } else {
+            registry::harness(&place).map_err(|error| unavailable(&error))?
+        };
+        let party = backend::party(&place, accounts);
+        Ok(Candidate { name: profile.describes(), harness, party, profile: Arc::new(profile) })
+    };
+    profile.candidates().into_iter().map(candidate).collect()
+}
+
+pub(super) fn own_program() -> Result<PathBuf, CliError> {
+    std::env::current_exe().map_err(environment)
+}
