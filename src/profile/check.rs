@@ -11,6 +11,8 @@ use crate::text::nearest;
 
 mod chain;
 mod model;
+mod phase;
+mod supervise;
 
 use chain::Place;
 
@@ -26,8 +28,15 @@ struct Rules<'a> {
     problems: Vec<Diagnostic>,
 }
 
-/// Asks every rule.
+/// Asks every rule, of the profile and of each phase of it.
 pub(super) fn check(profile: &Profile, tree: &Node, layer: usize) -> Vec<Diagnostic> {
+    let mut problems = rules(profile, tree, layer);
+    problems.extend(phase::check(profile, tree, layer, &problems));
+    problems
+}
+
+/// Asks every rule that is about one profile.
+fn rules(profile: &Profile, tree: &Node, layer: usize) -> Vec<Diagnostic> {
     let mut rules = Rules { profile, tree, entry: None, layer, problems: Vec::new() };
     rules.version();
     rules.candidate();
@@ -39,6 +48,7 @@ pub(super) fn check(profile: &Profile, tree: &Node, layer: usize) -> Vec<Diagnos
     rules.retry();
     rules.numbers();
     rules.times();
+    rules.supervise();
     let mut problems = rules.problems;
     problems.extend(chain::check(profile, tree, layer, &problems));
     problems

@@ -2,22 +2,86 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Profile;
 use super::diagnostic::Diagnostic;
 use super::layer::Layer;
-use super::tree::Node;
+use super::tree::{Entry, Node};
+use super::{Agent, Profile, Prompt};
 
 /// Makes the paths of a profile absolute, each relative to the layer that names it. What is not there is a problem.
 pub(super) fn resolve(profile: &mut Profile, tree: &Node, layers: &[Layer]) -> Vec<Diagnostic> {
-    let mut problems = Vec::new();
-    let mut resolve = |path: &mut PathBuf, key: &str, node: Option<&Node>| {
+    let mut place = Place { layers, problems: Vec::new() };
+    place.agent(&mut profile.agent, tree.entry("agent"), "agent");
+    place.prompt(&mut profile.prompt, tree.entry("prompt"), "prompt");
+    if let Some(path) = profile.check.as_mut().and_then(|check| check.json.as_mut()?.schema.as_mut()) {
+        place.find(path, "check.json.schema", tree.entry("check.json.schema").map(|entry| &entry.node));
+    }
+    if let Some(supervise) = &mut profile.supervise {
+        let members = tree.entry("supervise.member").map_or(&[][..], |entry| entry.node.items());
+        for (index, member) in supervise.member.iter_mut().enumerate() {
+            let node = members.get(index).and_then(|node| Some(&node.entry("profile")?.node));
+            place.find(&mut member.profile, &format!("supervise.member[{index}].profile"), node);
+        }
+        for (name, keys) in &mut supervise.phase {
+            let entry = |table| tree.entry_at(&["supervise", "phase", name, table]);
+            if let Some(agent) = &mut keys.agent {
+                place.agent(agent, entry("agent"), &format!("supervise.phase.{name}.agent"));
+            }
+            if let Some(prompt) = &mut keys.prompt {
+                place.prompt(prompt, entry("prompt"), &format!("supervise.phase.{name}.prompt"));
+            }
+        }
+    }
+    place.problems
+}
+
+/// Where paths are looked up.
+struct Place<'a> {
+    layers: &'a [Layer],
+    problems: Vec<Diagnostic>,
+}
+
+impl Place<'_> {
+    fn agent(&mut self, agent: &mut Agent, entry: Option<&Entry>, key: &str) {
+        let Some(table) = entry.map(|entry| &entry.node) else { return };
+        if let Some(path) = &mut agent.script {
+            self.find(path, &format!("{key}.script"), table.entry("script").map(|entry| &entry.node));
+        }
+        let entries = table.entry("fallback").map_or(&[][..], |entry| entry.node.items());
+        for (index, entry) in agent.fallback.iter_mut().enumerate() {
+            let node = entries.get(index).and_then(|node| Some(&node.entry("script")?.node));
+            if let Some(path) = &mut entry.script {
+                self.find(path, &format!("{key}.fallback[{index}].script"), node);
+            }
+        }
+    }
+
+    fn prompt(&mut self, prompt: &mut Prompt, entry: Option<&Entry>, key: &str) {
+        let Some(table) = entry.map(|entry| &entry.node) else { return };
+        if let Some(path) = &mut prompt.system_file {
+            self.find(
+                path,
+                &format!("{key}.system_file"),
+                table.entry("system_file").map(|entry| &entry.node),
+            );
+        }
+        for (name, paths) in [("files", &mut prompt.files), ("images", &mut prompt.images)] {
+            let nodes = table.entry(name).map_or(&[][..], |entry| entry.node.items());
+            for (path, node) in paths.iter_mut().zip(nodes) {
+                self.find(path, &format!("{key}.{name}"), Some(node));
+            }
+        }
+    }
+
+    fn find(&mut self, path: &mut PathBuf, key: &str, node: Option<&Node>) {
         let Some(node) = node else { return };
-        let Some(layer) = layers.get(node.origin.layer) else { return };
+        let Some(layer) = self.layers.get(node.origin.layer) else { return };
         let absolute = tidy(&layer.base.join(&*path));
-        if !absolute.is_file() {
+        // What phases share with the profile is told once.
+        let told = self.problems.iter().any(|problem| problem.origin.as_ref() == Some(&node.origin));
+        if !absolute.is_file() && !told {
             let label = if absolute.exists() { "this is not a file" } else { "there is no such file" };
             let whose = if layer.name == "--set" { "your directory" } else { "the file that names them" };
-            problems.push(
+            self.problems.push(
                 Diagnostic::new(
                     format!("`{key}` names a file that cannot be read"),
                     node.origin.clone(),
@@ -27,33 +91,7 @@ pub(super) fn resolve(profile: &mut Profile, tree: &Node, layers: &[Layer]) -> V
             );
         }
         *path = absolute;
-    };
-    let node = |key: &str| tree.entry(key).map(|entry| &entry.node);
-    if let Some(path) = &mut profile.agent.script {
-        resolve(path, "agent.script", node("agent.script"));
     }
-    let entries = node("agent.fallback").map_or(&[][..], Node::items);
-    for (index, entry) in profile.agent.fallback.iter_mut().enumerate() {
-        let node = entries.get(index).and_then(|node| Some(&node.entry("script")?.node));
-        if let Some(path) = &mut entry.script {
-            resolve(path, &format!("agent.fallback[{index}].script"), node);
-        }
-    }
-    if let Some(path) = &mut profile.prompt.system_file {
-        resolve(path, "prompt.system_file", node("prompt.system_file"));
-    }
-    let files = node("prompt.files").map_or(&[][..], Node::items);
-    for (index, path) in profile.prompt.files.iter_mut().enumerate() {
-        resolve(path, "prompt.files", files.get(index));
-    }
-    let images = node("prompt.images").map_or(&[][..], Node::items);
-    for (index, path) in profile.prompt.images.iter_mut().enumerate() {
-        resolve(path, "prompt.images", images.get(index));
-    }
-    if let Some(path) = profile.check.as_mut().and_then(|check| check.json.as_mut()?.schema.as_mut()) {
-        resolve(path, "check.json.schema", node("check.json.schema"));
-    }
-    problems
 }
 
 /// Drops `.` in a path; `..` stays, for it may cross a symbolic link.

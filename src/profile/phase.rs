@@ -68,6 +68,19 @@ pub(super) fn whole(tree: &Node) -> Node {
     whole
 }
 
+/// The tree of a profile as it is in a phase, whose tables are whole.
+pub(super) fn within(tree: &Node, phase: &Node) -> Node {
+    let mut within = tree.clone();
+    if let Value::Table(root) = &mut within.value {
+        for name in TABLES {
+            if let Some(entry) = phase.entry(name) {
+                root.insert(name.to_owned(), entry.clone());
+            }
+        }
+    }
+    within
+}
+
 /// Lays what a phase says of a table over what the profile says of it. What is no table is left for the reader to refuse.
 fn lay(entry: &mut Entry, name: &str, tree: &Node) {
     let Value::Table(own) = &entry.node.value else { return };

@@ -43,21 +43,28 @@ fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
 /// Writes the built-in defaults beside the keys that have them.
 fn add_defaults(schema: &mut Value) {
     let Ok(Value::Object(defaults)) = toml::from_str::<Value>(DEFAULTS) else { return };
-    for (table, entries) in defaults {
-        let Value::Object(entries) = entries else { continue };
-        let Some(definition) = definition(schema, &table) else { continue };
-        for (key, default) in entries {
-            let place = format!("/$defs/{definition}/properties/{key}");
-            if let Some(Value::Object(property)) = schema.pointer_mut(&place) {
-                property.insert("default".to_owned(), default);
+    let tables = defaults.into_iter().filter(|(_, value)| value.is_object()).collect();
+    add_to("", tables, schema);
+}
+
+/// The same for the table at a place in the schema.
+fn add_to(place: &str, defaults: Map<String, Value>, schema: &mut Value) {
+    for (key, default) in defaults {
+        let place = format!("{place}/properties/{key}");
+        let Some(property) = schema.pointer_mut(&place) else { continue };
+        match (default, definition(property)) {
+            (Value::Object(inner), Some(table)) => add_to(&format!("/$defs/{table}"), inner, schema),
+            (default, _) => {
+                if let Value::Object(property) = property {
+                    property.insert("default".to_owned(), default);
+                }
             }
         }
     }
 }
 
-/// The name of the definition that a key of the root refers to.
-fn definition(schema: &Value, key: &str) -> Option<String> {
-    let property = schema.get("properties")?.get(key)?;
+/// The name of the definition that a key refers to.
+fn definition(property: &Value) -> Option<String> {
     let reference = |value: &Value| value.get("$ref")?.as_str()?.strip_prefix("#/$defs/").map(str::to_owned);
     reference(property).or_else(|| property.get("anyOf")?.as_array()?.iter().find_map(reference))
 }

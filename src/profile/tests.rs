@@ -1,6 +1,7 @@
 //! The way of a profile, from text to value.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,6 +10,7 @@ use serde_json::json;
 use super::*;
 
 mod chain;
+mod phase;
 
 const MINIMAL: &str = "schema = 1\nname = \"m\"\n[agent]\nharness = \"claude\"\n";
 

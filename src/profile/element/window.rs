@@ -104,12 +104,12 @@ impl FromStr for Window {
     type Err = WindowError;
 
     fn from_str(text: &str) -> Result<Self, WindowError> {
-        let (days, times) = match text.trim().rsplit_once(char::is_whitespace) {
-            Some((days, times)) => (days_of(days)?, times),
-            None => (0b111_1111, text.trim()),
-        };
+        let text = text.trim();
+        let (days, times) = text.rsplit_once(char::is_whitespace).unwrap_or(("", text));
+        // First what it is at all: then a wrong day is a mistake in a window, and not a text of another kind.
         let (start, end) = times.split_once('-').ok_or(WindowError::Form)?;
         let (start, end) = (time_of(start)?, time_of(end)?);
+        let days = if days.is_empty() { 0b111_1111 } else { days_of(days)? };
         if start == DAY {
             return Err(WindowError::Midnight);
         }

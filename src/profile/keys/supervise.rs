@@ -15,7 +15,7 @@ use crate::profile::element::{Period, Week, Window, Zone};
 pub struct Supervise {
     /// Who decides the next round.
     pub driver: Driver,
-    /// What is waited between a round and the next; twice that after a failed one, and doubled with each crash in a row.
+    /// What is waited between a round and the next; twice that after a failed one, and doubled with each crash in a row. Not 0.
     pub pause: Period,
     /// Ends with exit code 0 after so many rounds; `budget.rounds` is a ceiling and ends with 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,10 +24,10 @@ pub struct Supervise {
     pub until: Until,
     /// What happens while the provider wants to be left alone.
     pub on_limit: OnLimit,
-    /// Ends the loop while this file is there, relative to the workspace; its text is the reason.
+    /// Ends the loop while this file is there, relative to the workspace and below it; its text is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_file: Option<PathBuf>,
-    /// The agent ends the loop by writing this file, relative to the workspace; it is taken away when the loop begins.
+    /// The agent ends the loop by writing this file, relative to the workspace and below it; it is taken away when the loop begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_file: Option<PathBuf>,
     /// Each round whose number is a multiple of it begins a conversation of its own, and says so to the agent.
@@ -41,7 +41,7 @@ pub struct Supervise {
     /// Globs, relative to the workspace: a digest of these files is on record before and after each round.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fingerprint: Vec<String>,
-    /// Alerts that end the loop.
+    /// Alerts that end the loop; any but `supervisor_stale`.
     pub auto_stop: Vec<Alarm>,
     /// How long failures of the provider without a date are waited out.
     pub backoff: Backoff,
@@ -50,7 +50,7 @@ pub struct Supervise {
     /// When rounds may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
-    /// Phases in the order of their rounds; begins anew after the last.
+    /// Names of phases in the order of their rounds; begins anew after the last, and may name one more than once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rotation: Vec<String>,
     /// What happens when the phase whose turn it is must not run.
@@ -156,7 +156,7 @@ pub enum Alarm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Backoff {
-    /// The first wait; it doubles with each failure in a row.
+    /// The first wait; it doubles with each failure in a row. Not 0, and no longer than the longest.
     pub base: Period,
     /// The longest one.
     pub ceiling: Period,
@@ -182,7 +182,8 @@ pub struct Schedule {
     /// An IANA time zone; the host's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<Zone>,
-    /// Windows in which rounds may begin, `"Mon..Fri 09:00-17:30"`; none means always.
+    /// Windows in which rounds may begin, the end left out; none means always. One that ends before it begins goes on past
+    /// midnight and belongs to the day it begins on; 24:00 can only be an end. A round that runs is never cut by one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub run: Vec<Window>,
     /// Windows in which none may begin.
@@ -229,17 +230,17 @@ pub struct PhaseKeys {
 pub struct Detect {
     /// Calls that are looked at together for repetition; 0 looks for none.
     pub repeat_window: u32,
-    /// How many of them must be the same.
+    /// How many of them must be the same: 2 or more, and no more than the window has.
     pub repeat_threshold: u32,
     /// Whether repetition ends the round.
     pub repeat_ends_round: bool,
-    /// How old a round may become, in parts of `round.timeout`, before it counts as hung.
+    /// How old a round may become, in parts of `round.timeout`, before it counts as hung; above 0.
     pub hung_factor: f64,
-    /// Rounds that the rates are taken over.
+    /// Rounds that the rates are taken over, 1 to 32.
     pub rate_window: u32,
-    /// Share of them that is too many, 0 to 1.
+    /// Share of them that is too many, above 0, to 1.
     pub rate_threshold: f64,
-    /// Dirty trees in a row that are too many.
+    /// Dirty trees in a row that are too many, 1 or more.
     pub orphan_chain: u32,
     /// How long nothing may be written before the loop counts as stale; 1.5 times `round.timeout` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -252,17 +253,17 @@ pub struct Detect {
 pub struct Host {
     /// How often the host is looked at.
     pub sample: Period,
-    /// Percent of the disk, or of its inodes, that are a warning.
+    /// Percent of the disk, or of its inodes, that are a warning; above 0, and no more than is critical.
     pub disk_warning_pct: f64,
-    /// Percent of the disk, or of its inodes, at which no round may begin.
+    /// Percent of the disk, or of its inodes, at which no round may begin; above 0, to 100.
     pub disk_critical_pct: f64,
     /// Percent of the disk in an hour that are a warning.
     pub disk_growth_pct_per_hour: f64,
     /// What the growth is measured over.
     pub disk_growth_window: Period,
-    /// Percent of 10 s in which all tasks waited for memory that are critical.
+    /// Percent of 10 s in which all tasks waited for memory that are critical; above 0, to 100.
     pub memory_full_critical: f64,
-    /// Percent of 10 s in which some task waited for memory that are a warning.
+    /// Percent of 10 s in which some task waited for memory that are a warning; above 0, to 100.
     pub memory_some_warning: f64,
     /// MiB swapped out between two looks that mean pressure, where the kernel does not tell of it.
     pub swap_out_mb: u64,

@@ -191,10 +191,20 @@ fn what_cannot_be_started_gives_back_what_was_reserved() {
 #[test]
 fn delegation_is_refused_and_not_ignored() {
     let sandbox = chain(&[("a", "answer fine")], "");
-    let ran = sandbox.run(&["supervise", "Paint the wall."]);
-    assert_eq!(ran.code, Some(2), "{}", ran.err);
-    assert!(ran.err.contains("supervise"), "{}", ran.err);
-    assert_eq!(asked(&sandbox, "a"), 0);
+    let profile = sandbox.read("provost.toml") + "\n[supervise]\ndriver = \"agent\"\n";
+    sandbox.write("provost.toml", &profile);
+    for verb in ["run", "supervise"] {
+        let ran = sandbox.run(&[verb, "Paint the wall."]);
+        assert_eq!(ran.code, Some(2), "{verb}: {}", ran.err);
+        assert!(ran.err.contains("supervise"), "{verb}: {}", ran.err);
+        assert_eq!(asked(&sandbox, "a"), 0, "{verb}");
+    }
+    let ran = sandbox.run(&["run", "Paint the wall."]);
+    assert!(
+        ran.err.contains("`supervise.driver` is not available") && ran.err.contains("help: "),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
