@@ -48,7 +48,7 @@ pub use outcome::{
 };
 pub use record::{Record, Stored};
 pub use tally::{
-    CheckSummary, Conversation, Deed, OpenAlert, OpenRound, OpenSteer, OpenTool, Outcomes, Phase,
+    CheckSummary, Conversation, Deed, Limited, OpenAlert, OpenRound, OpenSteer, OpenTool, Outcomes, Phase,
     RoundSummary, Streak, Tally, Turn, blur,
 };
 pub use usage::{Usage, UsageSource};

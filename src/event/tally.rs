@@ -17,7 +17,9 @@ mod parts;
 mod streak;
 mod turn;
 
-pub use parts::{CheckSummary, Conversation, OpenAlert, OpenRound, OpenSteer, OpenTool, RoundSummary};
+pub use parts::{
+    CheckSummary, Conversation, Limited, OpenAlert, OpenRound, OpenSteer, OpenTool, RoundSummary,
+};
 pub use streak::Streak;
 pub use turn::{Deed, Turn};
 
@@ -123,6 +125,9 @@ pub struct Tally {
     /// The conversation of each phase.
     #[serde(default)]
     pub conversations: BTreeMap<PhaseName, Conversation>,
+    /// The limit that each phase has run into, until a round of it ends well.
+    #[serde(default)]
+    pub limits: BTreeMap<PhaseName, Limited>,
     /// Messages for the agent that have not reached the end of a round yet.
     #[serde(default)]
     pub steers: VecDeque<OpenSteer>,
@@ -420,11 +425,28 @@ impl Tally {
         }
     }
 
+    fn limited(&mut self, phase: &PhaseName, ended: &super::RoundEnded, at: Timestamp) {
+        match &ended.failure {
+            None => drop(self.limits.remove(phase)),
+            Some(failure) if failure.class.is_of_provider() => {
+                let in_a_row = self.limits.get(phase).map_or(0, |before| before.in_a_row) + 1;
+                if in_a_row > 1 || self.limits.len() < KEPT_PHASES {
+                    let limited = Limited { failure: failure.clone(), round: ended.round, at, in_a_row };
+                    self.limits.insert(phase.clone(), limited);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
     fn settle(&mut self, ended: &super::RoundEnded, at: Timestamp) {
         self.phase = Phase::Deciding;
         let Some(open) = self.open.take() else { return };
         self.settled_at = Some(at);
         self.waited = None;
+        if let Some(phase) = &open.phase {
+            self.limited(phase, ended, at);
+        }
         self.streak.settled(ended, &open);
         if ended.outcome == RoundOutcome::Answered {
             self.steers.retain(|steer| steer.round.is_none());

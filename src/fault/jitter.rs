@@ -22,8 +22,8 @@ pub(super) fn backoff(retries: u32, seed: u64) -> Duration {
     ceiling.mul_f64(FLOOR + (1.0 - FLOOR) * fraction(seed))
 }
 
-/// A number from 0 to 1 out of a seed (`SplitMix64`, so that seeds that follow each other are far apart).
-fn fraction(seed: u64) -> f64 {
+/// A number from 0 to 1 out of a seed (`SplitMix64` of Steele, Lea and Flood, 2014: seeds that follow each other are far apart).
+pub fn fraction(seed: u64) -> f64 {
     let mut mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

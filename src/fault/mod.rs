@@ -26,6 +26,7 @@ mod tests;
 
 pub use cooldown::{Cooldown, cooldown};
 pub use decide::decide;
+pub use jitter::fraction;
 pub use policy::{
     CLASSES, Decision, History, Policy, Reach, Ways, account_is_spent, ends_run, may_another_account,
     reaches, retryable, unavailable,

@@ -22,6 +22,14 @@ pub fn write_atomic_unsynced(path: &Path, bytes: &[u8]) -> io::Result<File> {
     filled(path, bytes)?.persist(path).map_err(|failed| failed.error)
 }
 
+/// Like [`write_atomic_unsynced`], for what other users of this machine are to read too: mode 0644.
+pub fn write_atomic_readable(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temp = filled(path, bytes)?;
+    temp.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    temp.persist(path).map_err(|failed| failed.error)?;
+    Ok(())
+}
+
 /// Creates the directory and what is missing above it with mode 0700; one that is there is made so.
 pub fn ensure_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
@@ -61,6 +69,14 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"short");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn what_others_are_to_read_they_can_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        write_atomic_readable(&path, b"text").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
     }
 
     #[test]

@@ -15,9 +15,9 @@ mod secret;
 mod shape;
 mod veil;
 
-pub use atomic::{ensure_private_dir, sync_dir, write_atomic, write_atomic_unsynced};
+pub use atomic::{ensure_private_dir, sync_dir, write_atomic, write_atomic_readable, write_atomic_unsynced};
 pub use bell::{Bell, ring};
-pub use lock::{is_locked, try_lock};
+pub use lock::{Held, HoldError, Holder, hold, is_locked, try_lock};
 pub use secret::Secrets;
 pub use shape::{is_secret_name, redact_shapes};
 pub use veil::Veil;

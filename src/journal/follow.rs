@@ -5,7 +5,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use super::error::io_error;
-use super::{JournalError, RunDir};
+use super::{JournalError, Reader, RunDir};
+use crate::event::{Seq, Tally};
 
 /// As much is read per call, so that following a long journal from its beginning stays in bounds.
 const AT_ONCE: u64 = 1024 * 1024;
@@ -24,6 +25,29 @@ impl Follower {
         let path = dir.journal();
         let file = File::open(&path).map_err(io_error("open", &path))?;
         Ok(Self { file, path, offset })
+    }
+
+    /// Follows behind the event of that `seq`, with the fold of all that comes up to it. Costs what was written since the last
+    /// checkpoint, where that is of an earlier event; else it reads the journal from its beginning.
+    pub fn after(dir: &RunDir, seq: Seq) -> Result<(Self, Tally), JournalError> {
+        let mut reader = Reader::open(dir)?;
+        let mut tally = Tally::default();
+        if let Some(checkpoint) = reader.checkpoint(dir).filter(|checkpoint| checkpoint.seq <= seq) {
+            reader.skip_to(&checkpoint)?;
+            tally = checkpoint.tally;
+        }
+        let mut offset = reader.offset();
+        while tally.last_seq < seq {
+            match reader.next() {
+                Some(Ok(event)) if event.seq <= seq => tally.apply(&event),
+                Some(Err(error @ JournalError::Io { .. })) => return Err(error),
+                // One bad line never stops a reader from showing the rest.
+                Some(Err(_)) => continue,
+                Some(Ok(_)) | None => break,
+            }
+            offset = reader.offset();
+        }
+        Ok((Self::open(dir, offset)?, tally))
     }
 
     /// Where the next line begins.

@@ -20,7 +20,9 @@ mod store;
 mod tail;
 mod writer;
 
-pub use crate::file::{Bell, redact_shapes, write_atomic, write_atomic_unsynced};
+pub use crate::file::{
+    Bell, Held, HoldError, Holder, hold, redact_shapes, write_atomic, write_atomic_unsynced,
+};
 pub use control::{LONGEST_STEER, SteerRequest, StopRequest};
 pub use error::JournalError;
 pub use follow::Follower;

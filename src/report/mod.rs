@@ -7,7 +7,9 @@
 mod cooldowns;
 pub mod human;
 mod jsonl;
+mod metrics;
 mod page;
+mod prefixed;
 mod snapshot;
 
 #[cfg(test)]
@@ -16,7 +18,9 @@ mod samples;
 pub use cooldowns::{CoolingRow, cleared, cooldowns};
 pub use human::{Lines, Look, Narrator, Now, Progress, Verbosity, clean};
 pub use jsonl::JsonLines;
+pub use metrics::{Board, Metrics};
 pub use page::{PageView, RunRow, RunState, page, runs_table};
+pub use prefixed::Prefixed;
 pub use snapshot::{select, snapshot};
 
 use std::io;

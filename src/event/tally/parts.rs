@@ -130,6 +130,19 @@ pub struct Conversation {
     pub candidate: u64,
 }
 
+/// A failure of the provider that a phase has met.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Limited {
+    /// The failure.
+    pub failure: Failure,
+    /// The round.
+    pub round: RoundNumber,
+    /// When that round settled.
+    pub at: Timestamp,
+    /// How many in a row, this one included.
+    pub in_a_row: u64,
+}
+
 /// A message for the agent that has not reached the end of a round yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenSteer {
