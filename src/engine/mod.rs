@@ -41,6 +41,6 @@ pub use clock::Clock;
 pub use decide::{OneTask, counted, reached};
 pub use driver::{Act, Driver, NextStep, Order, Pause, Step, View};
 pub use emit::{Sink, Veiling};
-pub use prompt::strip_front_matter;
+pub use prompt::{assemble, strip_front_matter};
 pub use run::{EngineError, Parts, Plan, Taken, ceilings, run};
 pub use signal::{Inbox, Request, Shutdown, Steer, Stop};

@@ -19,7 +19,7 @@ pub fn strip_front_matter(text: &str) -> &str {
 }
 
 /// Joins what precedes the task and the task itself.
-pub(crate) fn assemble(files: &[String], task: &str) -> String {
+pub fn assemble(files: &[String], task: &str) -> String {
     let mut parts: Vec<&str> =
         files.iter().map(|file| file.trim_end()).filter(|file| !file.is_empty()).collect();
     parts.push(task.trim_end());

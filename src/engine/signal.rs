@@ -235,6 +235,11 @@ impl Shutdown {
         }
     }
 
+    /// Waits until somebody wants the end. Can be cancelled.
+    pub async fn wanted(&mut self) {
+        self.asked_more_than(0).await;
+    }
+
     /// Waits until it is asked more than `times` times.
     pub(crate) async fn asked_more_than(&mut self, times: u32) -> Asked {
         self.when(|heard| self::times(heard) > times).await
