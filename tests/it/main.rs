@@ -37,4 +37,5 @@ mod resume;
 mod rows;
 mod run;
 mod stop;
+mod supervise;
 mod support;

@@ -1,0 +1,3 @@
+//! The loop of `supervise`, and what it stands on.
+
+mod tree;
