@@ -123,7 +123,7 @@ fn profile() -> String {
          `provost schema profile` prints a JSON schema of this file for editors.",
     );
     page.heading("KEYS");
-    keys(&mut page, &schema, &schema, "");
+    keys(&mut page, &schema, &schema, "", &mut Vec::new());
     page.heading("HARNESSES");
     page.text("A key that is not in this table is honoured by provost itself, whatever the harness.");
     page.verbatim(&profile::capability_table());
@@ -131,8 +131,8 @@ fn profile() -> String {
     page.0
 }
 
-/// The keys of one table: its own first, then the tables in it.
-fn keys(page: &mut Page, schema: &Value, table: &Value, path: &str) {
+/// The keys of one table: its own first, then the tables in it. A table that was `told` before is named only.
+fn keys<'a>(page: &mut Page, schema: &'a Value, table: &'a Value, path: &str, told: &mut Vec<&'a Value>) {
     let Some(properties) = table.get("properties").and_then(Value::as_object) else { return };
     let mut tables = Vec::new();
     for (name, property) in properties {
@@ -141,7 +141,8 @@ fn keys(page: &mut Page, schema: &Value, table: &Value, path: &str) {
             Some(each @ Value::Object(_)) => (target(schema, each), format!("{key}.NAME")),
             _ => (target(schema, property), key.clone()),
         };
-        if inner.get("properties").is_some() {
+        let is_told = told.iter().any(|table| std::ptr::eq(*table, inner));
+        if inner.get("properties").is_some() && !is_told {
             let heading = if is_list(property) { format!("[[{path}]]") } else { format!("[{path}]") };
             tables.push((heading, path, inner, description(property)));
         } else {
@@ -151,7 +152,8 @@ fn keys(page: &mut Page, schema: &Value, table: &Value, path: &str) {
     for (heading, path, inner, about) in tables {
         page.part(&heading);
         page.text(about);
-        keys(page, schema, inner, &path);
+        told.push(inner);
+        keys(page, schema, inner, &path, told);
     }
 }
 
