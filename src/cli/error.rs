@@ -34,6 +34,11 @@ impl CliError {
         Self::new(exit::NOT_GOOD, message)
     }
 
+    /// It cannot be said yet how it ends.
+    pub(crate) fn inconclusive(message: impl Into<String>) -> Self {
+        Self::new(exit::INCONCLUSIVE, message)
+    }
+
     /// Something that is needed is not there.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(exit::UNAVAILABLE, message)

@@ -5,9 +5,17 @@ use std::fmt::Write as _;
 /// A code and what it means.
 pub(crate) const TABLE: &[(&str, &str)] = &[
     ("0", "done and good: check passed, settled without a check, stopped as asked"),
-    ("1", "done and not good: check failed, the same failure three times, the agent failed"),
+    (
+        "1",
+        "done and not good: check failed, the same failure three times, the agent failed; nothing live to stop or to steer; a \
+         warning is open (`peek --alerts`)",
+    ),
     ("2", "usage, profile or suite error"),
-    ("3", "refused or inconclusive: cost unknown where it decides"),
+    (
+        "3",
+        "refused or inconclusive: cost unknown where it decides; still under way when `--timeout` was over (`stop`, `steer`); a \
+         critical alert is open, or the run is dead (`peek --alerts`)",
+    ),
     (
         "4",
         "unavailable: backend, credentials or environment; all who can be asked must be left alone for now",
@@ -22,6 +30,8 @@ pub(crate) const TABLE: &[(&str, &str)] = &[
 pub(crate) const NOT_GOOD: u8 = 1;
 /// Usage, profile or suite error.
 pub(crate) const USAGE: u8 = 2;
+/// Refused or inconclusive.
+pub(crate) const INCONCLUSIVE: u8 = 3;
 /// Backend, credentials or environment.
 pub(crate) const UNAVAILABLE: u8 = 4;
 /// A bug of ours.

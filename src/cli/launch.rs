@@ -10,11 +10,11 @@ use indicatif::ProgressDrawTarget;
 use crate::backend::account::{Accounts, Owner};
 use crate::backend::registry::{self, Place, Secrets, Unavailable};
 use crate::backend::{self, Guard, Image, Replayed};
-use crate::engine::{Candidate, Clock, Request, Taken, strip_front_matter};
+use crate::engine::{self, Candidate, Clock, Request, Taken, strip_front_matter};
 use crate::event::{Kind, RunEnded, Sha256, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Loaded, Profile, ProfileError, Source};
-use crate::report::{Fanout, JsonLines, Lines, Progress, Reporter, Verbosity};
+use crate::report::{Fanout, JsonLines, Lines, Prefixed, Progress, Reporter, Verbosity};
 
 use super::Common;
 use super::context::Context;
@@ -84,6 +84,43 @@ pub(super) fn resolve(
             .hint("`workspace.dir` is relative to the directory that provost is called in")
     })?;
     Ok((profile, workspace))
+}
+
+/// What a new run is made of.
+pub(super) struct Given<'a> {
+    pub(super) verb: &'static str,
+    pub(super) profile: &'a Profile,
+    pub(super) workspace: PathBuf,
+    pub(super) task: String,
+    pub(super) seed: u64,
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+/// The manifest of a new run that begins now.
+pub(super) fn manifest(context: &Context, given: Given<'_>) -> Result<Manifest, CliError> {
+    let Given { verb, profile, workspace, task, seed, labels } = given;
+    let json = serde_json::to_value(profile).map_err(environment)?;
+    let started_at = Clock.stamp();
+    Ok(Manifest {
+        format: journal::VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        argv: context.argv.iter().map(|arg| journal::redact_shapes(arg).into_owned()).collect(),
+        verb: verb.to_owned(),
+        run: journal::new_run_id(verb, started_at, uuid::Uuid::new_v4().as_fields().0),
+        profile_sha256: Sha256::of(json.to_string().as_bytes()),
+        profile: json,
+        suite: None,
+        task_sha256: Sha256::of(task.as_bytes()),
+        task,
+        seed,
+        budget: engine::ceilings(profile),
+        labels,
+        git_head: journal::git_head(&workspace),
+        started_at,
+        parent: None,
+        cwd: context.cwd.clone(),
+        workspace,
+    })
 }
 
 /// The manifest without secret values: a task or a `--set` may hold one.
@@ -176,11 +213,7 @@ pub(super) fn reports(context: &Context, common: &Common, json: bool, dir: &Path
     if json {
         reports.push(Box::new(JsonLines::new(Box::new(std::io::stdout()))));
     }
-    let verbosity = match (common.quiet, common.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (false, 0) => Verbosity::Normal,
-        (false, _) => Verbosity::Verbose,
-    };
+    let verbosity = verbosity(common);
     let look = context.stderr_look();
     let place = dir.strip_prefix(&context.cwd).unwrap_or(dir).display().to_string();
     if context.animated() && !common.quiet {
@@ -191,6 +224,21 @@ pub(super) fn reports(context: &Context, common: &Common, json: bool, dir: &Path
         reports.push(Box::new(Lines::new(Box::new(std::io::stderr()), look, verbosity, place)));
     }
     Fanout(reports)
+}
+
+/// Who is told of a run that is one of several: lines that say which.
+pub(super) fn reports_of(context: &Context, common: &Common, name: &str, dir: &Path) -> Fanout {
+    let out = Prefixed::new(Box::new(std::io::stderr()), &format!("{name} | "));
+    let place = dir.strip_prefix(&context.cwd).unwrap_or(dir).display().to_string();
+    Fanout(vec![Box::new(Lines::new(Box::new(out), context.stderr_look(), verbosity(common), place))])
+}
+
+fn verbosity(common: &Common) -> Verbosity {
+    match (common.quiet, common.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Normal,
+        (false, _) => Verbosity::Verbose,
+    }
 }
 
 pub(super) fn unavailable(error: &Unavailable) -> CliError {

@@ -14,7 +14,9 @@ mod peek;
 mod ready;
 mod record;
 mod run;
+mod steer;
 mod stop;
+mod supervise;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,15 +65,31 @@ pub(crate) struct Common {
 enum Verb {
     /// Do one task: one round, or rounds until its check passes
     Run(run::RunArgs),
+    /// Keep an agent working, round after round, or a fleet of them
+    ///
+    /// Goes on with the newest run of the same profile and task that is not over, and begins one otherwise. Ctrl-C, TERM
+    /// and `provost stop` let the round that runs go on to its end, and end a wait at once; a second one ends the agent with
+    /// its grace, a third at once.
+    Supervise(Box<supervise::SuperviseArgs>),
     /// Look at a live, dead or finished run
     Peek(peek::PeekArgs),
+    /// Tell the agent of a live run something
+    ///
+    /// The message is part of the prompt of the next round, once: a round that is not answered tells it again. Without a run
+    /// it goes to the newest live one.
+    ///
+    /// Exits with 0 when an agent was told, or with `--no-wait` when the run has seen the message; with 3 when the message is
+    /// on record and no agent was told in time, which is no reason to send it again; and with 1 when there was no live run,
+    /// when it has ended or was killed first, or when it has not seen the message in time, which is then taken back.
+    Steer(steer::SteerArgs),
     /// End a live run, and wait until it has ended
     ///
-    /// It ends as after one Ctrl-C: a wait and a check at once, an agent once it was asked to go and has had its grace.
-    /// The run itself exits with 0, and `provost run --resume` goes on with it. Asking again changes nothing.
+    /// `run` ends as after one Ctrl-C: a wait and a check at once, an agent once it was asked to go and has had its grace.
+    /// `supervise` drains: a wait ends at once, and a round that runs goes on to its end; `--now` ends its agent too. The run
+    /// itself exits with 0, and `provost run --resume` or `provost supervise` goes on with it. Asking again changes nothing.
     ///
-    /// Exits with 0 when the run has ended, however it came to that, and with 1 when there was no live run to stop, when
-    /// it was killed, or when it has not ended in time.
+    /// Exits with 0 when the run has ended, however it came to that; with 3 when it is draining still when the time is over;
+    /// and with 1 when there was no live run to stop, when it was killed, or when it has not ended in time.
     Stop(stop::StopArgs),
     /// Write a first profile for the agents and keys found on this machine
     Init(init::InitArgs),
@@ -115,7 +133,9 @@ fn dispatch(cli: Cli) -> Result<u8, CliError> {
     let context = Context::read(cli.common.color).map_err(error::environment)?;
     match cli.verb {
         Verb::Run(args) => run::run(&context, &cli.common, &args),
+        Verb::Supervise(args) => supervise::supervise(&context, &cli.common, &args),
         Verb::Peek(args) => peek::peek(&context, &cli.common, &args),
+        Verb::Steer(args) => steer::steer(&context, &cli.common, &args),
         Verb::Stop(args) => stop::stop(&context, &cli.common, &args),
         Verb::Init(args) => init::init(&context, &args),
         Verb::Schema(args) => generate::schema(&args),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::backend::registry;
 use crate::backend::{self, Guard, Oracle};
-use crate::engine::{self, Cast, Clock, OneTask, Parts, Plan, Request, Taken};
-use crate::event::{AlertRaised, RunEnded, Sha256, Tally};
+use crate::engine::{self, Cast, OneTask, Parts, Plan, Request, Taken};
+use crate::event::{AlertRaised, RunEnded, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile};
 use crate::report::Reporter as _;
@@ -16,7 +16,7 @@ use clap::Args;
 use super::Common;
 use super::context::Context;
 use super::error::{CliError, environment};
-use super::launch::{self, Again, answer, own_program, read_files, read_images, unavailable};
+use super::launch::{self, Again, Given, answer, own_program, read_files, read_images, unavailable};
 use super::record::{Recorder, lock};
 
 /// Arguments of `run`.
@@ -143,29 +143,11 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
         return Err(CliError::usage("there is no task")
             .hint("give it as an argument, with `--task-file FILE`, or as `-` on standard input"));
     };
-    let json = serde_json::to_value(&*profile).map_err(environment)?;
-    let started_at = Clock.stamp();
-    let id = journal::new_run_id("run", started_at, uuid::Uuid::new_v4().as_fields().0);
-    let manifest = Manifest {
-        format: journal::VERSION,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        argv: context.argv.iter().map(|arg| journal::redact_shapes(arg).into_owned()).collect(),
-        verb: "run".to_owned(),
-        run: id.clone(),
-        profile_sha256: Sha256::of(json.to_string().as_bytes()),
-        profile: json,
-        suite: None,
-        task_sha256: Sha256::of(task.as_bytes()),
-        task,
-        seed: args.seed,
-        budget: engine::ceilings(&profile),
-        labels: launch::labels(&args.labels)?,
-        git_head: journal::git_head(&workspace),
-        started_at,
-        parent: None,
-        cwd: context.cwd.clone(),
-        workspace,
-    };
+    let labels = launch::labels(&args.labels)?;
+    let given = Given { verb: "run", profile: &profile, workspace, task, seed: args.seed, labels };
+    let manifest = launch::manifest(context, given)?;
+    let id = manifest.run.clone();
+    let started_at = manifest.started_at;
     let path = match &args.out {
         Some(out) => context.cwd.join(out),
         None => context.root(common.root.as_ref()).join("runs").join(id.as_str()),

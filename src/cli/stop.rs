@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::engine::{Clock, Request, Shutdown, Steer, Stop};
 use crate::event::{Event, Kind, RequestId, RunEnded, StopEffect};
-use crate::journal::{self, Follower, RunDir, RunState, StopRequest};
+use crate::journal::{self, Follower, RunDir, RunState, Snapshot, StopRequest};
 use crate::profile::element::Period;
 
 use super::context::Context;
@@ -37,46 +37,34 @@ pub(crate) struct StopArgs {
 
 /// Ends a live run.
 pub(crate) fn stop(context: &Context, common: &Common, args: &StopArgs) -> Result<u8, CliError> {
-    let root = context.root(common.root.as_ref());
-    let dir = match &args.run {
-        Some(which) => journal::find(&root, Some(which)).map_err(super::run::no_run)?,
-        None => newest_live(&root)?,
-    };
-    let seen = journal::snapshot(&dir).map_err(environment)?;
+    let (dir, seen) = live(context, common, args.run.as_deref())?;
     let run = seen.manifest.run.clone();
-    match (seen.state, &seen.tally.ended) {
-        (RunState::Live, _) => {}
-        (RunState::Finished, Some(ended)) => {
-            let how = ended.outcome.word();
-            return Err(CliError::not_good(format!("{run} is not live: it has ended already ({how})")));
-        }
-        _ => {
-            return Err(CliError::not_good(format!("{run} is not live: it was killed before it could end"))
-                .hint("`provost run --resume` goes on with it"));
-        }
-    }
     let begun = Clock.now();
-    let id = RequestId::new(uuid::Uuid::new_v4().simple().to_string().split_at(12).0);
-    let request = StopRequest { id, at: Clock.stamp(), now: args.now, pid: std::process::id() };
+    let request =
+        StopRequest { id: new_request(), at: Clock.stamp(), now: args.now, pid: std::process::id() };
     let mut answers = Answers::after(&dir, seen.journal_bytes, &request.id)?;
     dir.leave_stop(&request).map_err(environment)?;
+    let mut told = false;
     loop {
         // Asked first, so that nothing is missed of a run that ends meanwhile.
         let live = dir.is_live().map_err(environment)?;
         answers.read()?;
-        let took = Period(Duration::from_millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(0)));
+        let took = since(begun);
         if !live {
             // What nobody is left to answer.
             dir.close_stop(&request.id).map_err(environment)?;
             let Some(ended) = &answers.ended else {
-                return Err(CliError::not_good(format!("{run} was killed before it could end"))
-                    .hint("`provost run --resume` goes on with it"));
+                return Err(killed(&seen));
             };
             let how = match answers.effect {
-                Some(StopEffect::Stopping) => ended.outcome.word().to_owned(),
+                Some(StopEffect::Stopping | StopEffect::Draining) => ended.outcome.word().to_owned(),
                 _ => format!("it had ended by itself ({})", ended.outcome.word()),
             };
             return say(common, &format!("{run}: {how} after {took}\n"));
+        }
+        if answers.effect == Some(StopEffect::Draining) && !told {
+            told = true;
+            say(common, &format!("draining: {}\n", under_way(&dir)))?;
         }
         if args.no_wait && answers.effect.is_some() {
             return say(common, &format!("{run}: acknowledged after {took}\n"));
@@ -88,7 +76,57 @@ pub(crate) fn stop(context: &Context, common: &Common, args: &StopArgs) -> Resul
     }
 }
 
-fn say(common: &Common, text: &str) -> Result<u8, CliError> {
+/// A name for a request that no other one has.
+pub(super) fn new_request() -> RequestId {
+    RequestId::new(uuid::Uuid::new_v4().simple().to_string().split_at(12).0)
+}
+
+/// How long ago that was, to the millisecond.
+pub(super) fn since(begun: std::time::Instant) -> Period {
+    Period(Duration::from_millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(0)))
+}
+
+/// The run that is asked for, or else the newest live one, which somebody must be working on.
+pub(super) fn live(
+    context: &Context,
+    common: &Common,
+    which: Option<&str>,
+) -> Result<(RunDir, Snapshot), CliError> {
+    let root = context.root(common.root.as_ref());
+    let dir = match which {
+        Some(which) => journal::find(&root, Some(which)).map_err(super::run::no_run)?,
+        None => newest_live(&root)?,
+    };
+    let seen = journal::snapshot(&dir).map_err(environment)?;
+    let run = &seen.manifest.run;
+    match (seen.state, &seen.tally.ended) {
+        (RunState::Live, _) => Ok((dir, seen)),
+        (RunState::Finished, Some(ended)) => {
+            let how = ended.outcome.word();
+            let error = CliError::not_good(format!("{run} is not live: it has ended already ({how})"));
+            Err(if ended.outcome.can_go_on() { error.hint(goes_on(&seen)) } else { error })
+        }
+        _ => {
+            let what = format!("{run} is not live: it was killed before it could end");
+            Err(CliError::not_good(what).hint(goes_on(&seen)))
+        }
+    }
+}
+
+/// A run that was killed while somebody waited for its answer.
+pub(super) fn killed(seen: &Snapshot) -> CliError {
+    CliError::not_good(format!("{} was killed before it could end", seen.manifest.run)).hint(goes_on(seen))
+}
+
+/// How a run is taken up again.
+pub(super) fn goes_on(seen: &Snapshot) -> String {
+    match seen.manifest.verb.as_str() {
+        "supervise" => "`provost supervise` with the same profile and task goes on with it".to_owned(),
+        verb => format!("`provost {verb} --resume` goes on with it"),
+    }
+}
+
+pub(super) fn say(common: &Common, text: &str) -> Result<u8, CliError> {
     if common.quiet { Ok(0) } else { data(text) }
 }
 
@@ -104,6 +142,21 @@ fn newest_live(root: &Path) -> Result<RunDir, CliError> {
         .hint("`provost peek --runs` lists the runs; one that has a directory of its own is named by that"))
 }
 
+/// What a run does now: `round 12 runs since 5m`.
+fn under_way(dir: &RunDir) -> String {
+    let Ok(seen) = journal::snapshot(dir) else { return "its end comes".to_owned() };
+    let tally = &seen.tally;
+    match (&tally.open, tally.checking) {
+        (Some(open), _) => {
+            let age = Clock.stamp().duration_since(open.started_at).as_secs();
+            let age = Period(Duration::from_secs(u64::try_from(age).unwrap_or(0)));
+            format!("round {} runs since {age}", open.round)
+        }
+        (None, Some(round)) => format!("the check of round {round} runs"),
+        (None, None) => "no round runs any more".to_owned(),
+    }
+}
+
 /// What goes on instead of the end.
 fn not_in_time(dir: &RunDir, answers: &Answers, args: &StopArgs) -> CliError {
     let doing = match journal::snapshot(dir) {
@@ -114,6 +167,12 @@ fn not_in_time(dir: &RunDir, answers: &Answers, args: &StopArgs) -> CliError {
     let answered = if answers.effect.is_some() { "has acknowledged" } else { "has not acknowledged" };
     let place = dir.path().display();
     let timeout = args.timeout;
+    if answers.effect == Some(StopEffect::Draining) && !args.now {
+        let what = format!("the run in {place} is draining still after {timeout}: {}", under_way(dir));
+        return CliError::inconclusive(what).hint(
+            "it ends by itself when that is over; `provost stop --now` ends the agent without its grace",
+        );
+    }
     let error = CliError::not_good(format!(
         "the run in {place} {answered} the request and has not ended within {timeout}: {doing}"
     ));

@@ -13,7 +13,13 @@
 pub mod battery;
 pub mod defense;
 pub mod detect;
+mod driver;
 pub mod host;
+mod notes;
 pub mod restart;
+pub mod retention;
 pub mod schedule;
 pub mod tree;
+mod vigil;
+
+pub use driver::{Making, Player, Restart};

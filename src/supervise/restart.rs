@@ -8,7 +8,8 @@ use crate::engine::{Pause, View, counted, reached};
 use crate::event::{
     Failure, FaultClass, RoundNumber, RoundOutcome, RoundSummary, RunOutcome, Streak, Tally, WaitCause,
 };
-use crate::profile::{OnLimit, Supervise, Until};
+use crate::fault;
+use crate::profile::{OnLimit, PhasePolicy, Supervise, Until};
 
 /// A server-given time further away than this is no time, but a mistake.
 const FARTHEST: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -17,7 +18,7 @@ const MEMORY_WINDOW: SignedDuration = SignedDuration::from_hours(2);
 /// So many of them end the loop.
 const MEMORY_PAUSES: usize = 3;
 /// What is added to a wait of our own making, so that many do not come back at once.
-const SPREAD: (u64, u64) = (5_000, 30_000);
+const SPREAD: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 
 /// What the last round leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +149,11 @@ fn wait(
     if failure.class.is_of_provider() {
         return match settings.on_limit {
             OnLimit::Skip | OnLimit::Stop => after(WaitCause::Pause, said(failure), pause),
-            OnLimit::Wait => limit(settings, streak, failure, last.round, settled_at, seed),
+            // Another phase may go on; whose limit it is waits by itself.
+            OnLimit::Wait if settings.phase_policy == PhasePolicy::Skip && last.phase.is_some() => {
+                after(WaitCause::Pause, said(failure), pause)
+            }
+            OnLimit::Wait => Some(limit(settings, streak.throttled, failure, last.round, settled_at, seed)),
         };
     }
     if streak.crashes > 0 {
@@ -160,29 +165,31 @@ fn wait(
 }
 
 /// The wait after a failure of the provider: what the server said, to the letter, or the ladder.
-fn limit(
+///
+/// `in_a_row` counts such failures, this one included.
+pub fn limit(
     settings: &Supervise,
-    streak: &Streak,
+    in_a_row: u64,
     failure: &Failure,
     round: RoundNumber,
     settled_at: Timestamp,
     seed: u64,
-) -> Option<Pause> {
+) -> Pause {
     let told = failure
         .retry_after
         .filter(|after| after.is_finite() && *after > 0.0)
         .and_then(|after| settled_at.checked_add(Duration::try_from_secs_f64(after).ok()?).ok());
     let believable = |at: &Timestamp| *at > settled_at && at.duration_since(settled_at) <= FARTHEST;
     if let Some(until) = failure.reset_at.or(told).filter(believable) {
-        return Some(Pause { cause: WaitCause::Limit, reason: said(failure), until });
+        return Pause { cause: WaitCause::Limit, reason: said(failure), until };
     }
     // What the way to the provider suffers from is over sooner than what it suffers from itself.
     let base = settings.backoff.base.0;
     let base = if failure.class == FaultClass::Transport { base / 2 } else { base };
-    let length = doubled(base, streak.throttled.saturating_sub(1), settings.backoff.ceiling.0);
+    let length = doubled(base, in_a_row.saturating_sub(1), settings.backoff.ceiling.0);
     let until = settled_at.checked_add(length + spread(seed, round)).unwrap_or(Timestamp::MAX);
-    let reason = format!("{} (failure {} in a row)", said(failure), streak.throttled.max(1));
-    Some(Pause { cause: WaitCause::Limit, reason, until })
+    let reason = format!("{} (failure {} in a row)", said(failure), in_a_row.max(1));
+    Pause { cause: WaitCause::Limit, reason, until }
 }
 
 /// `base` times two to the power of `times`, no longer than `ceiling`.
@@ -193,12 +200,8 @@ fn doubled(base: Duration, times: u64, ceiling: Duration) -> Duration {
 
 /// Between [`SPREAD`], drawn for this round of this run and no other: a restart draws the same.
 fn spread(seed: u64, round: RoundNumber) -> Duration {
-    // SplitMix64, by Steele, Lea and Flood (2014).
-    let mut mixed = seed.wrapping_add(round.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     let (least, most) = SPREAD;
-    Duration::from_millis(least + (mixed ^ (mixed >> 31)) % (most - least))
+    least + (most - least).mul_f64(fault::fraction(seed.wrapping_add(round.0)))
 }
 
 #[cfg(test)]

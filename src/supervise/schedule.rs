@@ -190,3 +190,6 @@ pub fn choose(
     let (phase, why) = soonest;
     Some(Choice::WaitFor { phase: phase.clone(), why })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Keeps watch while a round runs and while the loop waits: looks at the host, and hands what it sees to the detectors.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::engine::{Act, View};
+use crate::event::{DefenseActed, Event, Failure, HostSampled, Kind, RoundNumber};
+use crate::profile::{Round, Supervise};
+
+use super::detect::{Detectors, Level, Seen};
+use super::host::{
+    Brake, DiskState, Floor, FloorAct, Look, Pressure, Sampler, Watch, disk_state, gate_inert, own_group,
+};
+
+/// The name of the memory floor among the defenses.
+const MEMORY_FLOOR: &str = "memory_floor";
+/// The name of the brake.
+const MEMORY_BRAKE: &str = "memory_brake";
+
+/// Looks, and remembers what it takes to tell a change.
+pub(super) struct Vigil {
+    settings: Supervise,
+    watch: Watch,
+    detectors: Detectors,
+    floor: Floor,
+    brake: Option<Brake>,
+    next: Option<Instant>,
+}
+
+impl Vigil {
+    /// Looks at this host; `disk` lies on the file system that fills with what the loop writes.
+    pub(super) fn new(settings: &Supervise, round: &Round, disk: &Path) -> Self {
+        let group = own_group(Path::new("/"));
+        Self {
+            settings: settings.clone(),
+            brake: group.as_deref().filter(|_| settings.host.brake).map(Brake::new),
+            watch: Watch::new(Sampler::new(Path::new("/"), disk, group), &settings.host),
+            detectors: Detectors::new(settings, round),
+            floor: Floor::default(),
+            next: None,
+        }
+    }
+
+    /// When it wants to look.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// The rounds that follow have these deadlines.
+    pub(super) fn goes_by(&mut self, round: &Round) {
+        self.detectors.goes_by(round);
+    }
+
+    /// The host as it is between rounds.
+    pub(super) fn sample(&mut self, at: Instant, round: RoundNumber) -> (HostSampled, Pressure, DiskState) {
+        let look = self.watch.look(at, None);
+        self.next.get_or_insert(at + self.settings.host.sample.0);
+        let host = &self.settings.host;
+        (look.now.event(round), look.pressure(host), disk_state(host, &look.now))
+    }
+
+    /// Hears an event.
+    pub(super) fn hear(&mut self, event: &Event, view: &View<'_>) -> Vec<Act> {
+        let mut acts = Vec::new();
+        match &event.kind {
+            Kind::RoundStarted(_) => {
+                self.watch.begin();
+                self.floor = Floor::default();
+            }
+            Kind::RoundEnded(ended) => {
+                let released = self.brake.as_mut().and_then(|brake| brake.release("the round has ended"));
+                acts.extend(released.map(|done| Act::Tell(done.event(MEMORY_BRAKE, ended.round).into())));
+            }
+            _ => {}
+        }
+        acts.extend(self.detectors.hear(event, view));
+        acts
+    }
+
+    /// Looks.
+    pub(super) fn look(&mut self, view: &View<'_>) -> Vec<Act> {
+        self.next = Some(view.instant + self.settings.host.sample.0);
+        let open = view.tally.open.as_ref();
+        let look = self.watch.look(view.instant, open.and_then(|open| open.pid));
+        let host = &self.settings.host;
+        let shortage = look.pressure(host);
+        let seen = Seen {
+            disk: level_of_disk(disk_state(host, &look.now)),
+            disk_growth_pct_per_hour: look.disk_pct_per_hour,
+            inode_growth_pct_per_hour: look.inode_pct_per_hour,
+            memory: look.told().then(|| level_of(&shortage)),
+            gate_inert: gate_inert(host, look.before.as_ref(), &look.now),
+            cgroup_mb_per_min: look.memory_mb_per_min,
+        };
+        let mut acts = self.detectors.look(view, &seen);
+        let round = open.map_or(view.tally.rounds, |open| open.round);
+        if open.is_some() {
+            acts.extend(self.defend(&look, &shortage, round));
+        }
+        acts
+    }
+
+    /// What is done about memory in a round.
+    fn defend(&mut self, look: &Look, shortage: &Pressure, round: RoundNumber) -> Vec<Act> {
+        let acted = |action: &str, message: &str| {
+            let (defense, action, message) = (MEMORY_FLOOR.to_owned(), action.to_owned(), message.to_owned());
+            Act::Tell(DefenseActed { defense, action, message, round }.into())
+        };
+        let mut acts = Vec::new();
+        let braked = self.brake.as_mut().and_then(|brake| brake.look(&self.settings.host, shortage));
+        acts.extend(braked.map(|done| Act::Tell(done.event(MEMORY_BRAKE, round).into())));
+        match self.floor.look(&self.settings.host, look.before.as_ref(), &look.now) {
+            FloorAct::Nothing => {}
+            FloorAct::DeferToCgroup(message) => acts.push(acted("deferred_to_cgroup", &message)),
+            FloorAct::Terminate(message) => {
+                acts.push(acted("terminated", &message));
+                acts.push(Act::EndRound(Failure::memory(message)));
+            }
+        }
+        acts
+    }
+}
+
+fn level_of(pressure: &Pressure) -> Level {
+    match pressure {
+        Pressure::None => Level::Fine,
+        Pressure::Warning(signal) => Level::Warning(signal.message.clone()),
+        Pressure::Critical(signal) => Level::Critical(signal.message.clone()),
+    }
+}
+
+fn level_of_disk(state: DiskState) -> Level {
+    match state {
+        DiskState::Fine => Level::Fine,
+        DiskState::Warning(message) => Level::Warning(message),
+        DiskState::Critical(message) => Level::Critical(message),
+    }
+}
