@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptNumber, Event, Failure, HostSampled, Kind, PhaseName, RoundNumber, RoundOutcome, RunEnded,
-    RunStarted, Seq, SessionId, Spend, SteerEffect, TreeAction, TreeSettled, TurnNumber,
+    AttemptNumber, DefenseActed, Event, Failure, HostSampled, Kind, PhaseName, RoundNumber, RoundOutcome,
+    RunEnded, RunStarted, Seq, SessionId, Spend, SteerEffect, TreeAction, TreeSettled, TurnNumber,
 };
 
 mod parts;
@@ -134,6 +134,9 @@ pub struct Tally {
     /// How the host was when it was last looked at.
     #[serde(default)]
     pub host: Option<HostSampled>,
+    /// The brake that was engaged and not released: by a run that has died, if none is at work.
+    #[serde(default)]
+    pub brake: Option<DefenseActed>,
     /// When the last round settled.
     #[serde(default)]
     pub settled_at: Option<Timestamp>,
@@ -235,6 +238,11 @@ impl Tally {
             Kind::AlertCleared(cleared) => self.alerts.retain(|open| open.alert != cleared.alert),
             Kind::TreeSettled(settled) => self.tree_settled(settled),
             Kind::HostSampled(sampled) => self.host = Some(sampled.clone()),
+            Kind::DefenseActed(acted) => match acted.action.as_str() {
+                "brake_engaged" => self.brake = Some(acted.clone()),
+                "brake_released" | "brake_failed" => self.brake = None,
+                _ => {}
+            },
             Kind::SteerRequested(steer) => {
                 if self.steers.len() == KEPT_STEERS {
                     self.steers.pop_front();

@@ -1,7 +1,8 @@
 //! Slows the agent down before the host runs out of memory: lowers `memory.high` of our own control group.
 //!
 //! Off by default, since a wrong brake is worse than none. It only ever lowers the limit, gives it back after quiet looks and
-//! when the round ends, and where anything about it fails the round goes on without it.
+//! when the round ends, and where anything about it fails the round goes on without it. A run that is killed gives nothing
+//! back; the one that goes on with it does, from the record: [`Brake::mend`].
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -16,6 +17,8 @@ use super::{MIB, Pressure, read, sampler};
 use crate::event::{DefenseActed, RoundNumber};
 use crate::profile::Host;
 
+/// The limit, in the directory of the group; a message of what was done begins with it, the limit before, and ours.
+const FILE: &str = "memory.high";
 /// Looks in a row with pressure that engage it.
 const ENGAGES: u32 = 3;
 /// Looks in a row without that release it.
@@ -27,7 +30,7 @@ const LEAST_LIMIT: u64 = 64 * MIB;
 /// How long a look waits for the kernel to take memory back.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// `memory.high` of one control group.
+/// `memory.high` of one control group, for one round.
 #[derive(Debug)]
 pub struct Brake {
     leaf: PathBuf,
@@ -87,6 +90,29 @@ impl Brake {
         Self { leaf: leaf.to_owned(), pressed: 0, quiet: 0, state: State::Free }
     }
 
+    /// Gives back what a run that died has left lowered; `engaged` is the event of it that [`Tally::brake`] keeps. A limit that
+    /// is not the one that was written then is left alone, and so is everything while another round brakes in the group.
+    ///
+    /// [`Tally::brake`]: crate::event::Tally::brake
+    pub fn mend(leaf: &Path, engaged: &DefenseActed) -> Option<Braked> {
+        let mut words = engaged.message.strip_prefix(FILE)?.split_ascii_whitespace();
+        let previous = words.next().filter(|word| *word == "max" || read::limit(word).is_some())?.to_owned();
+        let written = words.nth(1).and_then(read::limit)?;
+        let path = leaf.join(FILE);
+        let undone = open(&path).and_then(|lock| {
+            if lock.try_lock().is_err() {
+                return Ok(None);
+            }
+            Engaged { _lock: lock, previous, written, pending: None }.undo(&path).map(Some)
+        });
+        match undone {
+            Ok(done) => Some(Braked::Released(format!("left by a run that died; {}", done?))),
+            Err(error) => {
+                Some(Braked::Failed(format!("left by a run that died; {}: {error}", path.display())))
+            }
+        }
+    }
+
     /// Whether the limit is lowered now.
     pub fn is_engaged(&self) -> bool {
         matches!(self.state, State::Engaged(_))
@@ -118,7 +144,13 @@ impl Brake {
 
     /// Gives the limit back, as at the end of a round. A limit that somebody else has set meanwhile is left as it is.
     pub fn release(&mut self, why: &str) -> Option<Braked> {
-        let State::Engaged(engaged) = std::mem::replace(&mut self.state, State::Free) else { return None };
+        let engaged = match std::mem::replace(&mut self.state, State::Free) {
+            State::Engaged(engaged) => engaged,
+            other => {
+                self.state = other;
+                return None;
+            }
+        };
         self.pressed = 0;
         match engaged.undo(&self.high()) {
             Ok(done) => Some(Braked::Released(format!("{why}; {done}"))),
@@ -127,7 +159,7 @@ impl Brake {
     }
 
     fn high(&self) -> PathBuf {
-        self.leaf.join("memory.high")
+        self.leaf.join(FILE)
     }
 
     fn broken(&mut self, error: &io::Error) -> Braked {
@@ -146,7 +178,7 @@ impl Brake {
         let page = sampler::page().max(1);
         // A whole number of pages, as the kernel keeps it, so that we know our limit again.
         let wanted = (current / 100 * part).max(LEAST_LIMIT) / page * page;
-        let lock = OpenOptions::new().read(true).write(true).open(&path)?;
+        let lock = open(&path)?;
         if lock.try_lock().is_err() {
             return Ok(None);
         }
@@ -158,7 +190,7 @@ impl Brake {
         }
         let (done, end) = mpsc::channel();
         let (file, text) = (path, wanted.to_string());
-        std::thread::Builder::new().name("memory.high".to_owned()).spawn(move || {
+        std::thread::Builder::new().name(FILE.to_owned()).spawn(move || {
             // Nobody listens when the round has ended meanwhile.
             let _ = done.send(write(&file, &text));
         })?;
@@ -167,7 +199,7 @@ impl Brake {
             Err(RecvTimeoutError::Timeout) => Some(end),
             Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the write was cut short")),
         };
-        let done = format!("memory.high {previous} -> {wanted} at {} MiB in use", current / MIB);
+        let done = format!("{FILE} {previous} -> {wanted} at {} MiB in use", current / MIB);
         self.state = State::Engaged(Engaged { _lock: lock, previous, written: wanted, pending });
         Ok(Some(done))
     }
@@ -199,10 +231,10 @@ impl Engaged {
             let _ = end.recv();
         }
         if !holds_ours() {
-            return Ok("memory.high is no longer what was written, and is left as it is".to_owned());
+            return Ok(format!("{FILE} is no longer what was written, and is left as it is"));
         }
         write(path, &self.previous)?;
-        Ok(format!("memory.high is {} again", self.previous))
+        Ok(format!("{FILE} is {} again", self.previous))
     }
 }
 
@@ -210,6 +242,10 @@ impl Drop for Brake {
     fn drop(&mut self) {
         self.release("the round has ended");
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
 }
 
 fn bytes(path: &Path) -> io::Result<u64> {

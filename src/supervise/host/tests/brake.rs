@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::fixture::{Tree, settings, stalls};
-use crate::event::RoundNumber;
+use crate::event::{DefenseActed, Event, Kind, NodeId, RoundNumber, Seq, Tally};
 use crate::profile::Host;
 use crate::supervise::host::{Brake, Braked, MIB, Pressure, Sample, pressure};
 
@@ -138,8 +138,73 @@ fn it_fails_open_and_says_so_once() {
     {
         let mut brake = Brake::new(&tree.leaf());
         assert_eq!(looks(&mut brake, &on(10), &vec![short(); 9]), "..F......", "{id}");
+        let (p, q) = (short(), Pressure::None);
+        let later = [&q, &q, &q, &q, &p, &p, &p, &p].map(Clone::clone);
+        assert_eq!(looks(&mut brake, &on(10), &later), "........", "{id}: not again after quiet looks");
         assert!(!brake.is_engaged(), "{id}");
     }
+}
+
+/// What is left when nothing of us runs any more, not even a destructor.
+#[test]
+fn is_a_limit_given_back_that_a_killed_run_has_left() {
+    let left = |high: &str| {
+        let tree = group(high, 900 * MIB);
+        let mut brake = Brake::new(&tree.leaf());
+        let [_, _, done] = [(); 3].map(|()| brake.look(&on(10), &short()));
+        let lowered = tree.leaf_has("memory.high");
+        drop(brake);
+        tree.put_leaf("memory.high", &lowered);
+        (tree, done.unwrap().event("memory_brake", RoundNumber(1)))
+    };
+    for high in ["max", "1048576000"] {
+        let (tree, event) = left(high);
+        let want = format!("left by a run that died; memory.high is {high} again");
+        assert_eq!(Brake::mend(&tree.leaf(), &event), Some(Braked::Released(want)));
+        assert_eq!(tree.leaf_has("memory.high"), high);
+    }
+
+    let (tree, event) = left("max");
+    tree.put_leaf("memory.high", "max\n");
+    assert!(matches!(Brake::mend(&tree.leaf(), &event), Some(Braked::Released(_))), "a new group");
+    assert_eq!(tree.leaf_has("memory.high"), "max\n");
+    assert!(matches!(Brake::mend(&tree.root().join("gone"), &event), Some(Braked::Failed(_))));
+
+    let mut other = Brake::new(&tree.leaf());
+    looks(&mut other, &on(10), &vec![short(); 3]);
+    assert_eq!(Brake::mend(&tree.leaf(), &event), None, "another round brakes");
+    drop(other);
+
+    for message in
+        ["", "memory.high", "memory.high soft -> 5 at", "memory.high max ->", "memory.high max -> x"]
+    {
+        let odd = DefenseActed { message: message.to_owned(), ..event.clone() };
+        assert_eq!(Brake::mend(&tree.leaf(), &odd), None, "{message}");
+    }
+}
+
+#[test]
+fn the_fold_keeps_a_brake_that_was_not_released() {
+    let event = |action: &str, seq: u64| Event {
+        seq: Seq(seq),
+        at: jiff::Timestamp::UNIX_EPOCH,
+        node: NodeId::root(),
+        kind: Kind::DefenseActed(DefenseActed {
+            defense: "memory_brake".to_owned(),
+            action: action.to_owned(),
+            message: String::new(),
+            round: RoundNumber(1),
+        }),
+    };
+    let mut tally = Tally::default();
+    let mut after = |action: &str, seq: u64| {
+        tally.apply(&event(action, seq));
+        tally.brake.is_some()
+    };
+    let actions =
+        ["terminated", "brake_engaged", "nudged", "brake_released", "brake_engaged", "brake_failed"];
+    let seen: Vec<bool> = actions.into_iter().zip(1..).map(|(action, seq)| after(action, seq)).collect();
+    assert_eq!(seen, [false, true, true, false, true, false]);
 }
 
 #[test]
