@@ -90,7 +90,7 @@ fn load_with(source: Source<'_>, dropped: &[&str]) -> Result<Loaded, ProfileErro
         (read(&tree)?, tree)
     };
     let mut problems = check::check(&profile, &tree, profile_layer);
-    problems.extend(paths::resolve(&mut profile, &tree, &layers));
+    problems.extend(paths::resolve(&mut profile, &tree, &layers, &path));
     if !problems.is_empty() {
         return Err(fail(problems));
     }

@@ -7,8 +7,9 @@ use super::layer::Layer;
 use super::tree::{Entry, Node};
 use super::{Agent, Profile, Prompt};
 
-/// Makes the paths of a profile absolute, each relative to the layer that names it. What is not there is a problem.
-pub(super) fn resolve(profile: &mut Profile, tree: &Node, layers: &[Layer]) -> Vec<Diagnostic> {
+/// Makes the paths of a profile absolute, each relative to the layer that names it. What is not there is a problem; so is a
+/// fleet that is a member of itself, for the profile's own `file`.
+pub(super) fn resolve(profile: &mut Profile, tree: &Node, layers: &[Layer], file: &Path) -> Vec<Diagnostic> {
     let mut place = Place { layers, problems: Vec::new() };
     place.agent(&mut profile.agent, tree.entry("agent"), "agent");
     place.prompt(&mut profile.prompt, tree.entry("prompt"), "prompt");
@@ -19,7 +20,16 @@ pub(super) fn resolve(profile: &mut Profile, tree: &Node, layers: &[Layer]) -> V
         let members = tree.entry("supervise.member").map_or(&[][..], |entry| entry.node.items());
         for (index, member) in supervise.member.iter_mut().enumerate() {
             let node = members.get(index).and_then(|node| Some(&node.entry("profile")?.node));
-            place.find(&mut member.profile, &format!("supervise.member[{index}].profile"), node);
+            let key = format!("supervise.member[{index}].profile");
+            place.find(&mut member.profile, &key, node);
+            let same = |own: PathBuf| member.profile.canonicalize().is_ok_and(|path| path == own);
+            if let (Some(node), true) = (node, file.canonicalize().is_ok_and(same)) {
+                let title = format!("`{key}` is the fleet itself");
+                let problem = Diagnostic::new(title, node.origin.clone(), "its members would have no end");
+                place
+                    .problems
+                    .push(problem.help("give the member a profile of its own; it may extend another file"));
+            }
         }
         for (name, keys) in &mut supervise.phase {
             let entry = |table| tree.entry_at(&["supervise", "phase", name, table]);

@@ -71,13 +71,11 @@ impl Calendar {
         if self.week.is_open(minute) {
             return None;
         }
-        Some(match self.pause.iter().find(|window| window.contains(minute)) {
-            Some(pause) => format!("in the pause {pause}"),
-            None => {
-                let windows: Vec<String> = self.run.iter().map(Window::to_string).collect();
-                format!("outside of {}", windows.join(", "))
-            }
-        })
+        if let Some(pause) = self.pause.iter().find(|window| window.contains(minute)) {
+            return Some(format!("in the pause {pause}"));
+        }
+        let windows: Vec<String> = self.run.iter().map(Window::to_string).collect();
+        Some(format!("outside of {}", windows.join(", ")))
     }
 
     /// The minute of the week on the wall; Monday 00:00 is 0.
@@ -95,7 +93,7 @@ impl Calendar {
         for ahead in -1..=9 {
             let Ok(date) = today.checked_add(Span::new().days(ahead)) else { continue };
             let day = date.weekday().to_monday_zero_offset();
-            for minute in self.week.openings() {
+            for &minute in self.week.openings() {
                 let (on, time) = (minute / 1440, minute % 1440);
                 if i16::from(day) != i16::try_from(on).unwrap_or(-1) {
                     continue;

@@ -13,8 +13,8 @@ pub(super) fn check(profile: &Profile, tree: &Node, layer: usize, told: &[Diagno
     for (name, entry) in phases {
         let within = phase::within(tree, &entry.node);
         // The loop is the same in each phase; what a phase says of it is asked with the profile.
-        let phased = Profile { supervise: None, ..profile.phased(name) };
-        for mut problem in rules(&phased, &within, layer) {
+        let alone = Profile { supervise: None, ..profile.phased(name) };
+        for mut problem in rules(&alone, &within, layer) {
             if told.iter().any(|known| known.title == problem.title && known.origin == problem.origin) {
                 continue;
             }

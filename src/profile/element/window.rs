@@ -98,6 +98,14 @@ impl Window {
         // What is left after midnight belongs to the day before.
         (begins_on(day) && time >= self.start) || (begins_on(day + 6) && time < self.end)
     }
+
+    /// The minutes of the week that lie in it, those of each day together.
+    fn minutes(self) -> impl Iterator<Item = u16> + use<> {
+        let Self { days, start, end } = self;
+        let end = if start < end { end } else { end + DAY };
+        let begins = (0..7).filter(move |day| days & (1 << day) != 0);
+        begins.flat_map(move |day| (start..end).map(move |minute| (day * DAY + minute) % WEEK))
+    }
 }
 
 impl FromStr for Window {
@@ -222,32 +230,44 @@ impl JsonSchema for Window {
 
 /// The minutes of a week at which something may happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Week(Box<[bool]>);
+pub struct Week {
+    /// For each minute, whether it may; Monday 00:00 is the first.
+    open: Box<[bool]>,
+    /// The minutes at which it opens.
+    openings: Vec<u16>,
+}
 
 impl Week {
     /// The minutes in one of `run`, or in all the week if there is none, and in none of `pause`.
     pub fn of(run: &[Window], pause: &[Window]) -> Self {
-        let within = |windows: &[Window], minute| windows.iter().any(|window| window.contains(minute));
-        Self(
-            (0..WEEK)
-                .map(|minute| (run.is_empty() || within(run, minute)) && !within(pause, minute))
-                .collect(),
-        )
+        let mut open = vec![run.is_empty(); usize::from(WEEK)].into_boxed_slice();
+        for (windows, may) in [(run, true), (pause, false)] {
+            for minute in windows.iter().flat_map(|window| window.minutes()) {
+                if let Some(open) = open.get_mut(usize::from(minute)) {
+                    *open = may;
+                }
+            }
+        }
+        let before = open.iter().cycle().skip(open.len() - 1);
+        let edges = (0..WEEK).zip(open.iter().zip(before));
+        let openings =
+            edges.filter(|(_, (now, before))| **now && !**before).map(|(minute, _)| minute).collect();
+        Self { open, openings }
     }
 
     /// Whether it may happen at a minute; Monday 00:00 is 0, and a week later it is Monday again.
     pub fn is_open(&self, minute: u16) -> bool {
-        self.0.get(usize::from(minute % WEEK)).is_some_and(|open| *open)
+        self.open.get(usize::from(minute % WEEK)).is_some_and(|open| *open)
     }
 
-    /// The minutes at which it opens: those of an open week without a gap are none.
-    pub fn openings(&self) -> impl Iterator<Item = u16> + '_ {
-        (0..WEEK).filter(|&minute| self.is_open(minute) && !self.is_open((minute + WEEK - 1) % WEEK))
+    /// The minutes at which it opens, in order; none, where it is always open.
+    pub fn openings(&self) -> &[u16] {
+        &self.openings
     }
 
     /// Whether it never opens.
     pub fn is_shut(&self) -> bool {
-        !self.0.contains(&true)
+        !self.open.contains(&true)
     }
 
     /// The first minute at which both are open, in words: `Mon 09:00`.
@@ -335,9 +355,9 @@ mod tests {
         assert!(
             week.is_open(at(0, "09:00")) && !week.is_open(at(0, "12:30")) && week.is_open(at(0, "13:00"))
         );
-        assert_eq!(week.openings().count(), 10);
+        assert_eq!(week.openings().len(), 10);
         assert!(Week::of(&[], &[window("00:00-24:00")]).is_shut());
-        assert_eq!(Week::of(&[], &[]).openings().count(), 0);
+        assert_eq!(Week::of(&[], &[]).openings().len(), 0);
         let afternoon = Week::of(&[window("Wed 11:00-14:00")], &[]);
         assert_eq!(week.overlap(&afternoon).as_deref(), Some("Wed 11:00"));
         assert_eq!(week.overlap(&Week::of(&[window("Wed 12:00-13:00")], &[])), None);
@@ -359,8 +379,11 @@ mod tests {
         #[test]
         fn a_window_is_as_long_as_it_says(window in any_window()) {
             let each = if window.start < window.end { window.end - window.start } else { DAY - window.start + window.end };
-            let minutes = (0..WEEK).filter(|&minute| window.contains(minute)).count();
-            prop_assert_eq!(minutes, usize::from(each) * window.days.count_ones() as usize);
+            let minutes: Vec<u16> = (0..WEEK).filter(|&minute| window.contains(minute)).collect();
+            prop_assert_eq!(minutes.len(), usize::from(each) * window.days.count_ones() as usize);
+            let mut listed: Vec<u16> = window.minutes().collect();
+            listed.sort_unstable();
+            prop_assert_eq!(listed, minutes);
         }
 
         #[test]
