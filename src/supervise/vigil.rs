@@ -1,6 +1,6 @@
 //! Keeps watch while a round runs and while the loop waits: looks at the host, and hands what it sees to the detectors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::engine::{Act, View};
@@ -23,6 +23,8 @@ pub(super) struct Vigil {
     watch: Watch,
     detectors: Detectors,
     floor: Floor,
+    /// Our own control group.
+    group: Option<PathBuf>,
     brake: Option<Brake>,
     next: Option<Instant>,
 }
@@ -34,7 +36,8 @@ impl Vigil {
         Self {
             settings: settings.clone(),
             brake: group.as_deref().filter(|_| settings.host.brake).map(Brake::new),
-            watch: Watch::new(Sampler::new(Path::new("/"), disk, group), &settings.host),
+            watch: Watch::new(Sampler::new(Path::new("/"), disk, group.clone()), &settings.host),
+            group,
             detectors: Detectors::new(settings, round),
             floor: Floor::default(),
             next: None,
@@ -63,6 +66,12 @@ impl Vigil {
     pub(super) fn hear(&mut self, event: &Event, view: &View<'_>) -> Vec<Act> {
         let mut acts = Vec::new();
         match &event.kind {
+            Kind::RunResumed(_) => {
+                // A run that died may have left the limit lowered.
+                let mended = self.group.as_deref().zip(view.tally.brake.as_ref());
+                let mended = mended.and_then(|(group, engaged)| Brake::mend(group, engaged));
+                acts.extend(mended.map(|done| Act::Tell(done.event(MEMORY_BRAKE, view.tally.rounds).into())));
+            }
             Kind::RoundStarted(_) => {
                 self.watch.begin();
                 self.floor = Floor::default();
@@ -88,7 +97,8 @@ impl Vigil {
             disk: level_of_disk(disk_state(host, &look.now)),
             disk_growth_pct_per_hour: look.disk_pct_per_hour,
             inode_growth_pct_per_hour: look.inode_pct_per_hour,
-            memory: look.told().then(|| level_of(&shortage)),
+            // Elsewhere nothing is told, always: no alert would say anything.
+            memory: (look.told() || !cfg!(target_os = "linux")).then(|| level_of(&shortage)),
             gate_inert: gate_inert(host, look.before.as_ref(), &look.now),
             cgroup_mb_per_min: look.memory_mb_per_min,
         };
