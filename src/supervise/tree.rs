@@ -242,7 +242,7 @@ impl Tree {
         settled.files = status.files;
         settled.listed.clone_from(&status.listed);
         settled.head.clone_from(&status.head);
-        let first = !self.settled.swap(true, Ordering::Relaxed);
+        let first = !self.settled.load(Ordering::Relaxed);
         let untold = first && answered && since.is_none_or(|since| since.round != settled.round);
         let done = if status.is_clean() {
             self.put_away_untold(mark, policy, untold).await?
@@ -258,6 +258,7 @@ impl Tree {
         } else {
             self.stash(mark, &status, &spared, &top).await?
         };
+        self.settled.store(true, Ordering::Relaxed);
         settled.reason = match done.action {
             TreeAction::Stashed | TreeAction::Committed => done.reason.or(self.left(&spared).await),
             _ => done.reason,

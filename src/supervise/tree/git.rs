@@ -173,7 +173,17 @@ pub(super) fn refused<T>(call: String, answer: &Answer<T>) -> TreeError {
     if said.contains("No space left on device") || said.contains("Disk quota exceeded") {
         return TreeError::DiskFull { call, said };
     }
+    if let Some(path) = held(&said) {
+        return TreeError::Locked { path };
+    }
     TreeError::Refused { call, code: answer.exit.code, said }
+}
+
+/// The lock, of a name or of the index, that another git holds.
+fn held(said: &str) -> Option<PathBuf> {
+    let (_, rest) = said.split_once("Unable to create '")?;
+    let (path, why) = rest.split_once("': ")?;
+    why.starts_with("File exists").then(|| PathBuf::from(path))
 }
 
 fn on_thread<T: Send + 'static>(
@@ -227,10 +237,23 @@ mod tests {
             ("error: unable to write file x: No space left on device", true),
             ("fatal: cannot create directory at 'x': Disk quota exceeded", true),
             ("error: pathspec 'x' did not match any file(s) known to git", false),
+            ("fatal: Unable to create '/r/.git/refs/x.lock': Permission denied", false),
         ] {
             let error = refused("git add".to_owned(), &answer(said));
             assert_eq!(error.is_environmental(), environmental, "{error}");
             assert!(error.to_string().contains("git add") && error.to_string().contains(said));
         }
+    }
+
+    /// W8: a lock that somebody else holds is waited for, and uses up no round.
+    #[test]
+    fn a_lock_that_another_git_holds_is_named() {
+        let said = "error: cannot lock ref 'refs/stash': Unable to create '/r/.git/refs/stash.lock': File exists.\n\n\
+                    Another git process seems to be running in this repository";
+        let answer =
+            Answer { exit: Exit { code: Some(1), ..Exit::default() }, read: (), said: said.to_owned() };
+        let error = refused("git stash".to_owned(), &answer);
+        assert!(error.is_environmental());
+        assert!(error.to_string().starts_with("/r/.git/refs/stash.lock is held"), "{error}");
     }
 }

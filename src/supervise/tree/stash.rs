@@ -1,10 +1,11 @@
 //! `workspace.dirty = "stash"`: what a round has left is put away under a commit of its own.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::git::{Call, refused};
 use super::mark::Mark;
-use super::spared::Spared;
+use super::spared::{Spared, path_of};
 use super::status::{Status, enumerate};
 use super::{Done, Tree, TreeError};
 use crate::event::TreeAction;
@@ -14,6 +15,12 @@ const LOOKED_THROUGH: &str = "64";
 /// What git keeps of a merge that has not been concluded, and forgets when it stashes.
 const UNDER_WAY: [(&str, &str); 3] =
     [("MERGE_HEAD", "a merge"), ("CHERRY_PICK_HEAD", "a cherry-pick"), ("REVERT_HEAD", "a revert")];
+
+/// What git says when it has made a stash and cannot put it on the list, and the tree is as it was. Linked work trees share the
+/// list, so another one may hold it; git does not say who or why.
+const NOT_STORED: &str = "Cannot save the current status";
+/// How long it is left alone then.
+const BETWEEN: Duration = Duration::from_millis(50);
 
 impl Tree {
     /// Stashes all that is dirty and not spared.
@@ -51,10 +58,22 @@ impl Tree {
         }
         let lock = self.unlocked(&git_dir).await?;
         let spared = self.not_ignored(spared, top).await?;
-        let call = Call::change(self.bounds.stash, ["stash", "push", "-u", "-q", "-m", &mark.message()])
-            .with(&spared.pathspecs());
-        let answer = self.locking(&lock, call).await?;
-        let commit = self.stashed(mark, None).await?;
+        let until = tokio::time::Instant::now() + self.bounds.lock;
+        let (answer, commit) = loop {
+            let call = Call::change(self.bounds.stash, ["stash", "push", "-u", "-m", &mark.message()])
+                .with(&spared.pathspecs());
+            let answer = self.locking(&lock, call).await?;
+            let commit = self.stashed(mark, None).await?;
+            let busy = !answer.is_well() && commit.is_none() && answer.said.contains(NOT_STORED);
+            if !busy {
+                break (answer, commit);
+            }
+            if tokio::time::Instant::now() > until {
+                self.list_is_free().await?;
+                break (answer, commit);
+            }
+            tokio::time::sleep(BETWEEN).await;
+        };
         if !answer.is_well() {
             if commit.is_none() && lock.exists() {
                 return Err(TreeError::Locked { path: lock });
@@ -70,13 +89,20 @@ impl Tree {
         Ok(Done { commit, ..Done::of(TreeAction::Stashed) })
     }
 
+    /// An error while the list of stashes is locked.
+    async fn list_is_free(&self) -> Result<(), TreeError> {
+        let call = Call::look(self.bounds.head, ["rev-parse", "--git-path", "refs/stash.lock"]);
+        let path = self.workspace.join(path_of(self.git_well(call).await?));
+        if path.exists() { Err(TreeError::Locked { path }) } else { Ok(()) }
+    }
+
     /// The commit of the newest stash of this round of this run, of any age or of at most `within`.
     ///
     /// A stash is known by its message and named by its commit: its place in the list moves with every other one.
     pub(super) async fn stashed(
         &self,
         mark: &Mark,
-        within: Option<std::time::Duration>,
+        within: Option<Duration>,
     ) -> Result<Option<String>, TreeError> {
         let args = [
             "log",

@@ -31,7 +31,8 @@ fn a_linked_work_tree_is_settled_and_the_main_one_is_not() {
         assert_eq!(settled.action, TreeAction::Stashed, "{settled:?}");
         assert_eq!(stage.text("a.txt"), "main's\n");
         std::fs::write(other.join("a.txt"), "again\n").unwrap();
-        let lock = stage.repo().join(".git/worktrees/other tree/index.lock");
+        let lock = other.join(stage.try_git_in(&other, &["rev-parse", "--git-path", "index.lock"]).1);
+        assert!(lock.to_str().unwrap().contains("/worktrees/"), "{}", lock.display());
         std::fs::write(&lock, "").unwrap();
         let settled = settle_round(&tree, 4, Dirty::Stash, "2026-11-28T10:00:00Z").await;
         assert_eq!(settled.action, TreeAction::Failed);

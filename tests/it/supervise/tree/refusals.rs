@@ -176,6 +176,24 @@ fn a_lock_that_is_not_ours_is_left_alone_and_said() {
 }
 
 #[test]
+fn a_list_of_stashes_that_somebody_holds_is_environmental_and_loses_nothing() {
+    run(async {
+        let stage = Stage::new().await;
+        stage.put("a.txt", "two\n");
+        stage.put("new.txt", "new\n");
+        stage.put(".git/refs/stash.lock", "");
+        let tree = stage.tree();
+        let tried =
+            tree.attempt(RoundNumber(3), None, true, Dirty::Stash, None, at("2026-11-28T10:00:00Z")).await;
+        let error = tried.unwrap_err();
+        assert!(error.is_environmental() && error.to_string().contains("stash.lock is held"), "{error}");
+        assert_eq!((stage.text("a.txt").as_str(), stage.text("new.txt").as_str()), ("two\n", "new\n"));
+        std::fs::remove_file(stage.repo().join(".git/refs/stash.lock")).unwrap();
+        assert_eq!(settle(&tree, Dirty::Stash).await.action, TreeAction::Stashed);
+    });
+}
+
+#[test]
 fn a_lock_that_is_given_back_soon_is_waited_for() {
     run(async {
         let stage = Stage::new().await;
