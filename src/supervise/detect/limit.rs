@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::bell::{Bell, word};
-use crate::event::{AttemptRetrying, Failure, FaultClass, Severity, Tally};
+use crate::event::{AttemptRetrying, Failure, FaultClass, PhaseName, Severity, Tally};
 use crate::fault::{self, Facts, Origin};
 use crate::profile::Alarm;
 
@@ -21,7 +21,7 @@ const UNTIL: &str = "; until ";
 pub(super) fn name(alarm: Alarm, tally: &Tally) -> String {
     let plain = word(alarm);
     let Some(open) = &tally.open else { return plain.to_owned() };
-    let phase = open.phase.as_ref().map(|phase| phase.as_str());
+    let phase = open.phase.as_ref().map(PhaseName::as_str);
     match (phase, open.turn.candidate) {
         (None, 0) => plain.to_owned(),
         (None, nth) => format!("{plain}:fallback {nth}"),

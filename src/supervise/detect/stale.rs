@@ -10,7 +10,8 @@ const WALLS: f64 = 1.5;
 
 /// What is to be said of a loop whose newest event is older than `supervise.detect.stale`; `None` where all is well.
 ///
-/// A wait is silent by its nature: it counts from its end. A run that has ended is never stale, and neither is one whose
+/// A wait is silent by its nature: it counts from its end. A check is silent too, so the threshold should be longer than
+/// `check.timeout`. A run that has ended is never stale, and neither is one whose
 /// threshold is 0. Only the loop itself writes to its journal, so each event is a sign of its life; reading leaves none.
 pub fn stale(settings: &Supervise, round: &Round, tally: &Tally, now: Timestamp) -> Option<String> {
     let threshold = match settings.detect.stale {

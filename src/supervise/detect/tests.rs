@@ -1,5 +1,6 @@
 //! The detectors, fed through the fold as a run feeds them. Steps and what follows are written as words.
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -309,9 +310,7 @@ fn hold(rows: &[Row]) {
         watch.steps(steps);
         let heard = watch.heard.join(", ");
         if heard != *expected {
-            wrong.push_str(&format!(
-                "{id}\n  steps:    {steps}\n  expected: {expected}\n  heard:    {heard}\n"
-            ));
+            let _ = writeln!(wrong, "{id}\n  steps:    {steps}\n  expected: {expected}\n  heard:    {heard}");
         }
     }
     assert!(wrong.is_empty(), "rows that do not hold:\n{wrong}");
