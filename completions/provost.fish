@@ -87,6 +87,8 @@ complete -c provost -n "__fish_provost_using_subcommand stop" -l no-wait -d 'Ret
 complete -c provost -n "__fish_provost_using_subcommand stop" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand stop" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand init" -l out -d 'The same as FILE' -r -F
+complete -c provost -n "__fish_provost_using_subcommand init" -l from -d 'Make it from the `agent-runner.toml` of a project, and list what has no counterpart' -r -F
 complete -c provost -n "__fish_provost_using_subcommand init" -l root -d 'Where runs are kept' -r -F
 complete -c provost -n "__fish_provost_using_subcommand init" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
 always\t'Always'

@@ -1,7 +1,9 @@
 //! `provost init`: a working profile for what is found on this machine.
 
+mod import;
+
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -17,6 +19,12 @@ pub(crate) struct InitArgs {
     /// Where to write it; never overwrites
     #[arg(default_value = "provost.toml")]
     file: PathBuf,
+    /// The same as FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    out: Option<PathBuf>,
+    /// Make it from the `agent-runner.toml` of a project, and list what has no counterpart
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     /// Print it instead
     #[arg(long)]
     print: bool,
@@ -50,25 +58,33 @@ const CHECKS: &[(&str, &str)] = &[
 
 /// Writes a first profile.
 pub(crate) fn init(context: &Context, args: &InitArgs) -> Result<u8, CliError> {
+    let file = args.out.as_ref().unwrap_or(&args.file);
+    if let Some(from) = &args.from {
+        return import::import(context, from, file, args.print);
+    }
     let (profile, found) = profile(context);
     if args.print {
         return data(&profile);
     }
-    let path = context.cwd.join(&args.file);
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
-    let mut file = file.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => CliError::usage(format!("{} is there already", path.display()))
-            .hint("name another file, or look at what would be written with `--print`"),
-        _ => CliError::unavailable(format!("cannot write {}: {error}", path.display())),
-    })?;
-    file.write_all(profile.as_bytes()).map_err(environment)?;
-    let shown = args.file.display();
+    write_new(&context.cwd.join(file), &profile)?;
+    let shown = file.display();
     super::say(&format!(
         "wrote {shown} for {found}\n\
          next: provost run --check -p {shown}   (sees whether all is there, and asks the model for one word)\n\
          then: provost run -p {shown} \"what to do\"\n"
     ));
     Ok(0)
+}
+
+/// Writes a file that is not there yet.
+fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = file.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => CliError::usage(format!("{} is there already", path.display()))
+            .hint("name another file, or look at what would be written with `--print`"),
+        _ => CliError::unavailable(format!("cannot write {}: {error}", path.display())),
+    })?;
+    file.write_all(text.as_bytes()).map_err(environment)
 }
 
 fn profile(context: &Context) -> (String, String) {

@@ -21,7 +21,7 @@ mod tail;
 mod writer;
 
 pub use crate::file::{
-    Bell, Held, HoldError, Holder, hold, redact_shapes, write_atomic, write_atomic_unsynced,
+    Bell, Held, HoldError, Holder, hold, is_secret_name, redact_shapes, write_atomic, write_atomic_unsynced,
 };
 pub use control::{LONGEST_STEER, SteerRequest, StopRequest};
 pub use error::JournalError;

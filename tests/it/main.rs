@@ -15,6 +15,7 @@ mod chat_streams;
 mod fallback;
 mod generated;
 mod harness_files;
+mod import;
 mod llmock_judge;
 mod mcp;
 mod one_line;
