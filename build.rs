@@ -8,7 +8,7 @@
 )]
 
 /// The variables that name a real part, and the cfg under which its tests run.
-const REAL: [(&str, &str); 9] = [
+const REAL: [(&str, &str); 10] = [
     ("PROVOST_TEST_LLMOCK", "real_llmock"),
     ("PROVOST_TEST_AIMOCK", "real_aimock"),
     ("PROVOST_TEST_AIDER", "real_aider"),
@@ -18,6 +18,7 @@ const REAL: [(&str, &str); 9] = [
     ("PROVOST_TEST_MCP", "real_mcp"),
     ("PROVOST_TEST_OPENCODE", "real_opencode"),
     ("PROVOST_TEST_PYTHON", "real_model"),
+    ("PROVOST_TEST_SYSTEMD", "real_systemd"),
 ];
 
 fn main() {

@@ -36,6 +36,7 @@ complete -c provost -n "__fish_provost_needs_command" -f -a "run" -d 'Do one tas
 complete -c provost -n "__fish_provost_needs_command" -f -a "peek" -d 'Look at a live, dead or finished run'
 complete -c provost -n "__fish_provost_needs_command" -f -a "stop" -d 'End a live run, and wait until it has ended'
 complete -c provost -n "__fish_provost_needs_command" -f -a "init" -d 'Write a first profile for the agents and keys found on this machine'
+complete -c provost -n "__fish_provost_needs_command" -f -a "service" -d 'Make supervise a service of this machine: systemd, or launchd on macOS'
 complete -c provost -n "__fish_provost_needs_command" -f -a "schema" -d 'Print the JSON schema of a file kind, for editors'
 complete -c provost -n "__fish_provost_needs_command" -f -a "completions" -d 'Print shell completions'
 complete -c provost -n "__fish_provost_needs_command" -f -a "man" -d 'Print a man page, or write all of them'
@@ -97,6 +98,49 @@ complete -c provost -n "__fish_provost_using_subcommand init" -l print -d 'Print
 complete -c provost -n "__fish_provost_using_subcommand init" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand init" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status" -f -a "install" -d 'Write the service of a profile, and start it'
+complete -c provost -n "__fish_provost_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status" -f -a "uninstall" -d 'Stop the service, and take it away once it has drained'
+complete -c provost -n "__fish_provost_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status" -f -a "status" -d 'Say how the service is'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -s p -l profile -d 'The profile; several make a fleet' -r -F
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -l name -d 'Its name; that of the profile when absent, or of this directory' -r
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -l user -d 'Whose a service of the whole system is; who called `sudo` when absent' -r
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -l system -d 'A service of the whole system, which runs without a login'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -l force -d 'Replace a service of this name that works in another directory'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -l print -d 'Print it, and touch nothing'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from uninstall" -s p -l profile -d 'The profile that it is named after' -r -F
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from uninstall" -l name -d 'Its name' -r
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from uninstall" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from uninstall" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from uninstall" -l system -d 'A service of the whole system'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from uninstall" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from uninstall" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from uninstall" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -s p -l profile -d 'The profile that it is named after' -r -F
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -l name -d 'Its name' -r
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -l system -d 'A service of the whole system'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c provost -n "__fish_provost_using_subcommand schema" -l root -d 'Where runs are kept' -r -F
 complete -c provost -n "__fish_provost_using_subcommand schema" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
 always\t'Always'

@@ -15,6 +15,7 @@ pub mod account;
 pub mod agent;
 pub mod chat;
 mod check;
+mod errand;
 mod link;
 pub mod opencode;
 mod party;
@@ -25,6 +26,7 @@ mod request;
 mod shell;
 
 pub use check::{Checking, Finding, Oracle, oracle, survey};
+pub use errand::{Errand, Returned};
 pub use link::{Gone, Link, Message, Report, Stop};
 pub use party::party;
 pub use request::{Answer, Image, Replayed, Request, SessionPlan};

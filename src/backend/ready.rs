@@ -11,6 +11,7 @@ mod version;
 pub use memory::Memory;
 pub use probe::{Probed, distinct, model, servers};
 pub use version::VersionCheck;
+pub(super) use version::collect;
 
 /// Something that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]

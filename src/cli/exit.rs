@@ -30,7 +30,7 @@ pub(crate) const TABLE: &[(&str, &str)] = &[
 pub(crate) const NOT_GOOD: u8 = 1;
 /// Usage, profile or suite error.
 pub(crate) const USAGE: u8 = 2;
-/// Refused or inconclusive.
+/// Refused or inconclusive; of a run or a service that was asked to stop, that it drains.
 pub(crate) const INCONCLUSIVE: u8 = 3;
 /// Backend, credentials or environment.
 pub(crate) const UNAVAILABLE: u8 = 4;

@@ -14,6 +14,7 @@ mod peek;
 mod ready;
 mod record;
 mod run;
+mod service;
 mod steer;
 mod stop;
 mod supervise;
@@ -93,6 +94,8 @@ enum Verb {
     Stop(stop::StopArgs),
     /// Write a first profile for the agents and keys found on this machine
     Init(init::InitArgs),
+    /// Make supervise a service of this machine: systemd, or launchd on macOS
+    Service(service::ServiceArgs),
     /// Print the JSON schema of a file kind, for editors
     Schema(generate::SchemaArgs),
     /// Print shell completions
@@ -138,6 +141,7 @@ fn dispatch(cli: Cli) -> Result<u8, CliError> {
         Verb::Steer(args) => steer::steer(&context, &cli.common, &args),
         Verb::Stop(args) => stop::stop(&context, &cli.common, &args),
         Verb::Init(args) => init::init(&context, &args),
+        Verb::Service(args) => service::service(&context, &cli.common, &args),
         Verb::Schema(args) => generate::schema(&args),
         Verb::Completions(args) => generate::completions(Cli::command(), &args),
         Verb::Man(args) => generate::man(&Cli::command(), &args),

@@ -37,6 +37,7 @@ mod real_opencode;
 mod resume;
 mod rows;
 mod run;
+mod service;
 mod stop;
 mod supervise;
 mod support;

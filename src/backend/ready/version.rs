@@ -185,7 +185,7 @@ impl VersionCheck {
 }
 
 /// Reads to the end, so that the program never waits for us, and keeps the beginning.
-fn collect(mut pipe: impl Read + Send + 'static) -> oneshot::Receiver<Vec<u8>> {
+pub(in crate::backend) fn collect(mut pipe: impl Read + Send + 'static) -> oneshot::Receiver<Vec<u8>> {
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
         let mut kept = Vec::new();
