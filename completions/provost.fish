@@ -34,6 +34,7 @@ complete -c provost -n "__fish_provost_needs_command" -s h -l help -d 'Print hel
 complete -c provost -n "__fish_provost_needs_command" -s V -l version -d 'Print version'
 complete -c provost -n "__fish_provost_needs_command" -f -a "run" -d 'Do one task: one round, or rounds until its check passes'
 complete -c provost -n "__fish_provost_needs_command" -f -a "peek" -d 'Look at a live, dead or finished run'
+complete -c provost -n "__fish_provost_needs_command" -f -a "steer" -d 'Tell the agent of a live run something'
 complete -c provost -n "__fish_provost_needs_command" -f -a "stop" -d 'End a live run, and wait until it has ended'
 complete -c provost -n "__fish_provost_needs_command" -f -a "init" -d 'Write a first profile for the agents and keys found on this machine'
 complete -c provost -n "__fish_provost_needs_command" -f -a "service" -d 'Make supervise a service of this machine: systemd, or launchd on macOS'
@@ -64,7 +65,10 @@ complete -c provost -n "__fish_provost_using_subcommand peek" -l select -d 'One 
 complete -c provost -n "__fish_provost_using_subcommand peek" -l window -d 'How many events `--select events.KIND` gives' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l events -d 'The last N events, as they are in the journal' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l round -d 'One round' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l after -d 'With `--follow`: only what comes after the event of this number' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l clear -d 'Forget the cooldowns of an account (by its id), of a provider, or `all`' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l host -d 'Look on another machine, over `ssh` as you have set it up; with `--follow` a lost connection is made anew' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l remote-command -d 'With `--host`: how provost is called there' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l root -d 'Where runs are kept' -r -F
 complete -c provost -n "__fish_provost_using_subcommand peek" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
 always\t'Always'
@@ -73,11 +77,22 @@ complete -c provost -n "__fish_provost_using_subcommand peek" -l json -d 'The sn
 complete -c provost -n "__fish_provost_using_subcommand peek" -l log -d 'With `--round`: the end of the agent\'s transcript'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l prompts -d 'The exact prompts that were sent'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s f -l follow -d 'Go on showing what happens until the run ends'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l alerts -d 'The alerts that are open, of the run or of all live ones; exits with 1 when one is a warning, with 3 when one is critical or a run is dead'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l runs -d 'The list of runs'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l cooldowns -d 'Accounts and models that are not to be asked for a while, as all runs of the user know it'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand steer" -l file -d 'A file that holds the message' -r -F
+complete -c provost -n "__fish_provost_using_subcommand steer" -l timeout -d 'How long to wait until an agent is told' -r
+complete -c provost -n "__fish_provost_using_subcommand steer" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand steer" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand steer" -l no-wait -d 'Return once the run has seen the message'
+complete -c provost -n "__fish_provost_using_subcommand steer" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand steer" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand steer" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c provost -n "__fish_provost_using_subcommand stop" -l timeout -d 'How long to wait for the end' -r
 complete -c provost -n "__fish_provost_using_subcommand stop" -l root -d 'Where runs are kept' -r -F
 complete -c provost -n "__fish_provost_using_subcommand stop" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'

@@ -22,6 +22,7 @@ mod party;
 mod price;
 pub mod ready;
 pub mod registry;
+pub mod remote;
 mod request;
 mod shell;
 

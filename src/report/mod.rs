@@ -4,6 +4,7 @@
 //! feed the very same reporters, so they cannot disagree. Nothing here reads the environment, and the time of day
 //! comes from the caller.
 
+mod alerts;
 mod cooldowns;
 pub mod human;
 mod jsonl;
@@ -15,6 +16,7 @@ mod snapshot;
 #[cfg(test)]
 mod samples;
 
+pub use alerts::{AlertRow, alerts};
 pub use cooldowns::{CoolingRow, cleared, cooldowns};
 pub use human::{Lines, Look, Narrator, Now, Progress, Verbosity, clean};
 pub use jsonl::JsonLines;

@@ -1,15 +1,22 @@
 //! The page that `peek` shows to a person, and the list of runs. ASCII signs only: it is as good in a mail or a log.
 
+mod runs;
+mod supervised;
+
+pub use runs::{RunRow, runs_table};
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::human::style::{self, Ink};
 use super::human::{Look, budget, checked, evidence};
-use crate::event::{RoundSummary, RunOutcome, Spend, Tally};
+use crate::event::{RoundSummary, Spend, Tally};
 
 /// Rounds that the page lists.
 const SHOWN_ROUNDS: usize = 10;
+/// Columns that the name of a phase gets, at most.
+const LONGEST_PHASE: usize = 16;
 /// Under this width nothing can be laid out any more; the page is then simply too wide.
 const LEAST_WIDTH: usize = 20;
 
@@ -100,6 +107,7 @@ pub fn page(view: &PageView<'_>, colour: bool, width: usize) -> String {
     page.doubts(view);
     page.spend(view);
     page.alerts(view);
+    page.loop_of_supervise(view);
     page.check(view.tally);
     page.result(view.tally);
     page.text
@@ -140,7 +148,7 @@ impl Page {
         if view.state == RunState::Dead {
             match started {
                 Some(started) => {
-                    self.fact("resume", &format!("provost {} --resume {}", started.verb, started.run));
+                    self.fact("resume", &goes_on(&started.verb, started.run.as_str()));
                 }
                 None => self.fact("resume", "nothing was done yet; start it anew"),
             }
@@ -181,11 +189,18 @@ impl Page {
             return;
         }
         self.title("rounds");
-        self.line(Ink::Faint, "round  outcome      duration  turns  tools  check   failure");
         let skipped = tally.settled.len().saturating_sub(SHOWN_ROUNDS);
+        let phases = tally.settled.iter().skip(skipped).filter_map(|round| round.phase.as_ref());
+        let longest = phases.map(|phase| console::measure_text_width(&style::clean(phase.as_str()))).max();
+        let column = longest.map(|longest| longest.clamp("phase".len(), LONGEST_PHASE));
+        let look = self.look;
+        let of = |text: &str| column.map_or_else(String::new, |width| style::cell(text, width, look) + "  ");
+        let head = format!("round  {}outcome      duration  turns  tools  check   failure", of("phase"));
+        self.line(Ink::Faint, &head);
         for round in tally.settled.iter().skip(skipped) {
             let (_, ink) = style::round_outcome(round.outcome);
-            self.line(ink, &row(round));
+            let phase = round.phase.as_ref().map_or_else(String::new, |phase| style::clean(phase.as_str()));
+            self.line(ink, &row(round, &of(&phase)));
         }
         let hidden = tally.settled_rounds().saturating_sub((tally.settled.len() - skipped) as u64);
         if hidden > 0 {
@@ -198,12 +213,19 @@ impl Page {
         if let Some((reason, until)) = &tally.wait {
             let left = style::clock(style::between(view.now, *until));
             self.title("waiting");
+            self.fact("for", tally.wait_cause.map_or("", supervised::cause));
             self.fact("until", &format!("{} ({left} left)", style::date(*until)));
             self.fact("because", reason);
         }
         let Some(open) = &tally.open else { return };
         self.title(&format!("round {} is open", open.round));
         self.fact("since", &style::clock(style::between(open.started_at, view.now)));
+        if let Some(phase) = &open.phase {
+            self.fact("phase", phase.as_str());
+        }
+        if open.fresh_eyes {
+            self.fact("eyes", "fresh: it was not told of earlier rounds");
+        }
         self.fact("attempt", &open.attempt.to_string());
         if let Some(session) = &open.session {
             self.fact("session", session.as_str());
@@ -297,7 +319,7 @@ impl Page {
         self.title("result");
         self.line(ink, &format!("{word}, exit code {}", ended.exit_code));
         if ended.outcome.can_go_on() {
-            self.fact("resume", &format!("provost {} --resume {}", ended.verb, ended.run));
+            self.fact("resume", &goes_on(&ended.verb, ended.run.as_str()));
         }
         if let Some(reason) = &ended.reason {
             self.fact("reason", reason);
@@ -311,12 +333,22 @@ impl Page {
     }
 }
 
+/// How a run is taken up again.
+fn goes_on(verb: &str, run: &str) -> String {
+    match verb {
+        // It finds its own unfinished run, by profile and task.
+        "supervise" => "provost supervise, with the same profile and task".to_owned(),
+        verb => format!("provost {verb} --resume {run}"),
+    }
+}
+
 fn work(tally: &Tally) -> String {
     let (rounds, turns) = (style::plural(tally.rounds.0, "round"), style::plural(tally.turns, "turn"));
     format!("{rounds}, {turns}, {}", style::plural(tally.tools, "tool"))
 }
 
-fn row(round: &RoundSummary) -> String {
+/// One settled round; `phase` is its column, with the space behind it.
+fn row(round: &RoundSummary, phase: &str) -> String {
     let (outcome, _) = style::round_outcome(round.outcome);
     let check = match &round.check {
         None => "-",
@@ -327,57 +359,10 @@ fn row(round: &RoundSummary) -> String {
         style::clean(&format!("{}: {}", failure.class, failure.combined()))
     });
     format!(
-        "{:>5}  {outcome:<11}  {:>8}  {:>5}  {:>5}  {check:<6}  {failure}",
+        "{:>5}  {phase}{outcome:<11}  {:>8}  {:>5}  {:>5}  {check:<6}  {failure}",
         round.round.to_string(),
         style::millis(round.duration_ms),
         round.turns.to_string(),
         round.tools,
     )
-}
-
-/// One run of the list.
-#[derive(Clone, Debug)]
-pub struct RunRow {
-    /// Its id.
-    pub run: String,
-    /// Whether somebody works on it.
-    pub state: RunState,
-    /// How it ended, if it has.
-    pub outcome: Option<RunOutcome>,
-    /// Rounds that were started.
-    pub rounds: u64,
-    /// What it has consumed.
-    pub spend: Spend,
-    /// Its task.
-    pub task: String,
-}
-
-/// The list of runs, one a line, in the order given.
-pub fn runs_table(rows: &[RunRow], colour: bool, width: usize) -> String {
-    let look = Look { colour, unicode: false };
-    let mut page = Page { look, width: width.max(LEAST_WIDTH), text: String::new() };
-    let runs: Vec<String> = rows.iter().map(|row| style::clean(&row.run)).collect();
-    let column = runs.iter().map(|run| console::measure_text_width(run)).max().unwrap_or(0).max(3);
-    page.line(
-        Ink::Faint,
-        &format!(
-            "{}  {:<8}  {:<16}  rounds     spend  task",
-            style::cell("run", column, look),
-            "state",
-            "outcome"
-        ),
-    );
-    for (row, run) in rows.iter().zip(&runs) {
-        let (outcome, ink) = row.outcome.map_or(("-", row.state.ink()), style::run_outcome);
-        let spend = if row.spend.usd_known { style::dollars(row.spend.usd) } else { "unknown".to_owned() };
-        let line = format!(
-            "{}  {:<8}  {outcome:<16}  {:>6}  {spend:>8}  {}",
-            style::cell(run, column, look),
-            row.state.word(),
-            row.rounds,
-            style::clean(&row.task),
-        );
-        page.line(ink, &line);
-    }
-    page.text
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::PageView;
 use super::human::style;
-use crate::event::{BudgetCeilings, OpenRound, Phase};
+use crate::event::{BudgetCeilings, OpenRound, Phase, Tally};
 
 /// What this layout is called; a key may come, none goes or changes its meaning.
 const SCHEMA: u64 = 1;
@@ -19,7 +19,7 @@ pub fn snapshot(view: &PageView<'_>) -> Value {
     // A list, because the keys have dots, and a path of `--select` could not reach them.
     let deadlines: Vec<Value> =
         view.deadlines.iter().map(|(key, left)| json!({"key": key, "left_s": left.as_secs_f64()})).collect();
-    json!({
+    let mut value = json!({
         "schema": SCHEMA,
         "run": started.map(|started| &started.run),
         "verb": started.map(|started| &started.verb),
@@ -44,7 +44,10 @@ pub fn snapshot(view: &PageView<'_>) -> Value {
         "tools": tally.tools,
         "rounds": rounds,
         "round": tally.open.as_ref().map(|open| open_round(open, view)),
-        "wait": tally.wait.as_ref().map(|(reason, until)| json!({"reason": reason, "until": until})),
+        "wait": tally
+            .wait
+            .as_ref()
+            .map(|(reason, until)| json!({"reason": reason, "until": until, "cause": tally.wait_cause})),
         "in_doubt": if view.state == super::RunState::Live { Vec::new() } else { tally.in_doubt() },
         "failure": tally.failure,
         "same_failures": tally.same_failures,
@@ -58,6 +61,24 @@ pub fn snapshot(view: &PageView<'_>) -> Value {
         "events": tally.last_seq,
         "torn_bytes": view.torn_bytes,
         "bad_lines": view.bad_lines,
+    });
+    if let (Value::Object(fields), Value::Object(more)) = (&mut value, of_the_loop(tally)) {
+        fields.extend(more);
+    }
+    value
+}
+
+/// What the loop of `supervise` knows beside that.
+fn of_the_loop(tally: &Tally) -> Value {
+    json!({
+        "waited": tally.waited,
+        "streak": tally.streak,
+        "settled_at": tally.settled_at,
+        "tree": tally.tree,
+        "orphan": tally.orphan,
+        "steers": tally.steers,
+        "host": tally.host,
+        "conversations": tally.conversations,
     })
 }
 

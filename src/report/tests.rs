@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::samples::{at, event, fold, run};
 use super::*;
-use crate::event::{Deadline, Event, RunOutcome, Spend};
+use crate::event::{Deadline, Event, RunOutcome, Sha256, Spend};
 
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
@@ -363,4 +363,65 @@ proptest! {
     fn any_path_is_answered(path in "[a-z0-9.-]{0,20}") {
         let _ = select(&json!({"a": [[1], {"b": null}]}), &path);
     }
+}
+
+/// A run of `supervise` that waits, with all that its loop has to say.
+fn supervised() -> Vec<Event> {
+    let kinds = [
+        (
+            0,
+            json!({"kind": "run.started", "run": "20261121T024501Z-supervise-k3f9", "verb": "supervise", "profile": "fixer",
+            "harness": "claude", "model": null, "checked": false, "task": "Fix it.", "budget": {}, "seed": 0, "pid": 7, "task_sha256": Sha256::of(b"")}),
+        ),
+        (1, json!({"kind": "round.started", "round": 1, "phase": "build"})),
+        (2, json!({"kind": "attempt.started", "round": 1, "attempt": 1})),
+        (
+            3,
+            json!({"kind": "attempt.failed", "attempt": 1, "class": "agent_crash", "scope": "local", "rule": "exit",
+            "evidence": "exit code 3", "emitted_output": false}),
+        ),
+        (
+            4,
+            json!({"kind": "round.ended", "round": 1, "outcome": "failed", "duration_ms": 3000, "failure": {
+            "class": "agent_crash", "scope": "local", "rule": "exit", "evidence": "exit code 3", "emitted_output": false}}),
+        ),
+        (
+            5,
+            json!({"kind": "tree.settled", "round": 1, "action": "stashed", "commit": "0123abc", "files": 3}),
+        ),
+        (
+            5,
+            json!({"kind": "host.sampled", "round": 1, "mem_available_mb": 1536, "memory_full_avg10": 2.4,
+            "disk_used_pct": 91.2, "load_1m": 0.5, "agent_rss_mb": 300, "oom_kills": 1}),
+        ),
+        (6, json!({"kind": "steer.requested", "id": "s1", "text": "use\ttabs\u{1b}[2J"})),
+        (
+            7,
+            json!({"kind": "wait.started", "reason": "1 crash in a row", "until": at(67), "cause": "backoff"}),
+        ),
+    ];
+    kinds.iter().zip(1..).map(|((seconds, kind), seq)| event(seq, *seconds, kind)).collect()
+}
+
+#[test]
+fn the_page_of_a_supervised_run() {
+    let tally = fold(&supervised());
+    insta::assert_snapshot!("page_supervised", page(&view(&tally, RunState::Live, 20), false, 100));
+    let dead = page(&view(&tally, RunState::Dead, 20), false, 100);
+    assert!(dead.contains("provost supervise, with the same profile and task"), "{dead}");
+}
+
+/// G12: what is declared is filled.
+#[test]
+fn a_snapshot_has_what_the_loop_knows() {
+    let tally = fold(&supervised());
+    let value = snapshot(&view(&tally, RunState::Live, 20));
+    let of = |path: &str| select(&value, path).unwrap();
+    assert_eq!(of("wait.cause"), "backoff");
+    assert_eq!(of("streak.crashes"), 1);
+    assert_eq!(of("tree.action"), "stashed");
+    assert_eq!(of("orphan.commit"), "0123abc");
+    assert_eq!(of("steers.0.id"), "s1");
+    assert_eq!(of("host.disk_used_pct"), 91.2);
+    assert_eq!(of("rounds.-1.phase"), "build");
 }

@@ -8,6 +8,7 @@ pub(crate) mod gemini;
 pub(crate) mod http;
 pub(crate) mod mock;
 pub(crate) mod model;
+pub(crate) mod played;
 pub(crate) mod responses;
 pub(crate) mod run;
 pub(crate) mod sandbox;
