@@ -1,8 +1,8 @@
 //! `provost service`: supervise as a service of this machine, which drains when it is stopped.
 
+mod init_system;
 mod install;
 mod launchd;
-mod manager;
 mod plan;
 mod status;
 mod uninstall;
@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use super::Common;
 use super::context::Context;
 use super::error::CliError;
-use manager::Manager;
+use init_system::InitSystem;
 
 /// Arguments of `service`.
 #[derive(Clone, Debug, Args)]
@@ -70,7 +70,7 @@ pub(crate) fn service(context: &Context, common: &Common, args: &ServiceArgs) ->
 
 /// A service that may be installed: its name and its file.
 struct Place {
-    manager: Manager,
+    manager: InitSystem,
     name: String,
     path: PathBuf,
 }
@@ -78,7 +78,7 @@ struct Place {
 impl Place {
     /// The service that is meant: as named, as the profile is called, or the only one there is.
     fn find(context: &Context, args: &WhichArgs) -> Result<Self, CliError> {
-        let manager = Manager::here(args.system);
+        let manager = InitSystem::here(args.system);
         let directory = manager.directory(context)?;
         let at = |name: String| Self { manager, path: directory.join(manager.file(&name)), name };
         if args.name.is_some() {
@@ -124,7 +124,7 @@ impl Place {
 }
 
 /// The names of all that are installed.
-fn installed(manager: Manager, directory: &Path) -> Vec<String> {
+fn installed(manager: InitSystem, directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
         .filter_map(|entry| Some(manager.name(entry.file_name().to_str()?)?.to_owned()))

@@ -20,6 +20,18 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Calls `provost init`.
+fn init(cwd: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_provost"))
+        .arg("init")
+        .args(args)
+        .current_dir(cwd)
+        .env_clear()
+        .env("HOME", "/home/somebody")
+        .output()
+        .unwrap()
+}
+
 /// A project with this file in it.
 struct Project {
     _dir: tempfile::TempDir,
@@ -39,15 +51,9 @@ impl Project {
         Self { _dir: dir, path }
     }
 
-    fn init(&self, cwd: &Path, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_provost"))
-            .arg("init")
-            .args(args)
-            .current_dir(cwd)
-            .env_clear()
-            .env("HOME", "/home/somebody")
-            .output()
-            .unwrap()
+    /// Calls it in the project.
+    fn init(&self, args: &[&str]) -> Output {
+        init(&self.path, args)
     }
 
     /// What was printed, without where it happened.
@@ -65,7 +71,7 @@ fn each_project_becomes_a_profile_that_loads() {
     for file in files {
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
         let project = Project::of(&file);
-        let output = project.init(&project.path, &["--from", "agent-runner.toml"]);
+        let output = project.init(&["--from", "agent-runner.toml"]);
         let said = project.told(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{name}: {said}");
         let written = std::fs::read(project.path.join("provost.toml")).unwrap();
@@ -85,7 +91,7 @@ fn each_mistake_is_shown_where_it_was_made() {
     for file in files {
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
         let project = Project::of(&file);
-        let output = project.init(&project.path, &["--from", "agent-runner.toml"]);
+        let output = project.init(&["--from", "agent-runner.toml"]);
         let said = project.told(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}: {said}");
         assert!(!project.path.join("provost.toml").exists(), "{name} was written");
@@ -103,7 +109,7 @@ fn paths_mean_the_same_file_from_elsewhere() {
     let project = Project::of(&fixtures().join("preset_claude.toml"));
     let elsewhere = project.path.parent().unwrap().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
-    let output = project.init(&elsewhere, &["--from", "../project/agent-runner.toml", "--out", "night.toml"]);
+    let output = init(&elsewhere, &["--from", "../project/agent-runner.toml", "--out", "night.toml"]);
     assert_eq!(output.status.code(), Some(0), "{}", project.told(&output.stderr));
     let loaded = load(Source { path: Path::new("night.toml"), sets: &[], cwd: &elsewhere }).unwrap();
     assert_eq!(loaded.profile.prompt.files, [project.path.join("prompts/main.md")]);
@@ -114,7 +120,7 @@ fn paths_mean_the_same_file_from_elsewhere() {
 fn a_secret_is_not_written_again() {
     for name in ["full", "own_agent"] {
         let project = Project::of(&fixtures().join(format!("{name}.toml")));
-        let output = project.init(&project.path, &["--from", "agent-runner.toml", "--print"]);
+        let output = project.init(&["--from", "agent-runner.toml", "--print"]);
         assert_eq!(output.status.code(), Some(0));
         let all = project.told(&output.stdout) + &project.told(&output.stderr);
         assert!(all.contains("_API_KEY"), "{all}");
@@ -127,7 +133,7 @@ fn a_secret_is_not_written_again() {
 fn nothing_is_overwritten() {
     let project = Project::of(&fixtures().join("preset_pi.toml"));
     std::fs::write(project.path.join("provost.toml"), "mine").unwrap();
-    let output = project.init(&project.path, &["--from", "agent-runner.toml"]);
+    let output = project.init(&["--from", "agent-runner.toml"]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(std::fs::read_to_string(project.path.join("provost.toml")).unwrap(), "mine");
 }

@@ -1,12 +1,13 @@
 //! `provost service install`
 
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use nix::unistd::{Group, User};
 
-use super::manager::{Activity, Manager, ask};
+use super::init_system::{Activity, InitSystem, ask};
 use super::plan::{self, Wanted};
 use super::{Place, needs_root};
 use crate::cli::context::{Context, say};
@@ -42,7 +43,7 @@ pub(crate) struct InstallArgs {
 
 /// Writes a service and starts it.
 pub(super) fn install(context: &Context, common: &Common, args: &InstallArgs) -> Result<u8, CliError> {
-    let manager = Manager::here(args.system);
+    let manager = InitSystem::here(args.system);
     let root = context.root(common.root.as_ref());
     let owner = if args.system { Some(owner(context, args.user.as_deref())?) } else { None };
     let wanted = Wanted {
@@ -95,22 +96,24 @@ pub(super) fn install(context: &Context, common: &Common, args: &InstallArgs) ->
     let mut told = format!("wrote {}\n", path.display());
     if before == Ok(Activity::Active) && !manager.launchd {
         let scope = if args.system { "" } else { "--user " };
-        told.push_str(&format!(
-            "it runs with what it was started with; `systemctl {scope}restart {}` lets its round drain and starts it anew\n",
+        let _ = writeln!(
+            told,
+            "it runs with what it was started with; `systemctl {scope}restart {}` lets its round drain and starts it anew",
             unit.file()
-        ));
+        );
     } else {
         told.push_str("started\n");
     }
     if manager.launchd {
         told.push_str("launchd has no file for keys: log in with the agent itself\n");
     } else {
-        told.push_str(&format!(
-            "keys: NAME=value a line in {} (chmod 600), which is read when it starts\n",
+        let _ = writeln!(
+            told,
+            "keys: NAME=value a line in {} (chmod 600), which is read when it starts",
             unit.keys
-        ));
+        );
     }
-    told.push_str(&format!("a stop lets the round drain, for up to {} s\n", unit.stop.as_secs()));
+    let _ = writeln!(told, "a stop lets the round drain, for up to {} s", unit.stop.as_secs());
     told.push_str(&linger(context, manager));
     if !common.quiet {
         say(&told);
@@ -119,7 +122,7 @@ pub(super) fn install(context: &Context, common: &Common, args: &InstallArgs) ->
 }
 
 /// What a service of a user needs to outlive its login.
-fn linger(context: &Context, manager: Manager) -> String {
+fn linger(context: &Context, manager: InitSystem) -> String {
     let user = context.environment.get("USER").map_or("", String::as_str);
     let lingers = !user.is_empty() && Path::new("/var/lib/systemd/linger").join(user).exists();
     if manager.launchd || manager.system || lingers {

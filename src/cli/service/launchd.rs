@@ -1,5 +1,7 @@
 //! The same service as a property list for launchd.
 
+use std::fmt::Write as _;
+
 use super::unit::Unit;
 
 /// What every label of ours begins with.
@@ -22,14 +24,14 @@ impl Unit {
         list.key("ProgramArguments");
         list.0.push_str("  <array>\n");
         for word in std::iter::once(&self.program).chain(&self.arguments) {
-            list.0.push_str(&format!("    <string>{}</string>\n", escaped(word)));
+            let _ = writeln!(list.0, "    <string>{}</string>", escaped(word));
         }
         list.0.push_str("  </array>\n");
         list.string("WorkingDirectory", &self.directory);
         if let Some(path) = &self.path {
             list.key("EnvironmentVariables");
             list.0.push_str("  <dict>\n    <key>PATH</key>\n");
-            list.0.push_str(&format!("    <string>{}</string>\n  </dict>\n", escaped(path)));
+            let _ = writeln!(list.0, "    <string>{}</string>\n  </dict>", escaped(path));
         }
         if let Some((user, group)) = &self.owner {
             list.string("UserName", user);
@@ -85,17 +87,17 @@ struct Plist(String);
 
 impl Plist {
     fn key(&mut self, key: &str) {
-        self.0.push_str(&format!("  <key>{key}</key>\n"));
+        let _ = writeln!(self.0, "  <key>{key}</key>");
     }
 
     fn string(&mut self, key: &str, value: &str) {
         self.key(key);
-        self.0.push_str(&format!("  <string>{}</string>\n", escaped(value)));
+        let _ = writeln!(self.0, "  <string>{}</string>", escaped(value));
     }
 
     fn integer(&mut self, key: &str, value: u64) {
         self.key(key);
-        self.0.push_str(&format!("  <integer>{value}</integer>\n"));
+        let _ = writeln!(self.0, "  <integer>{value}</integer>");
     }
 }
 

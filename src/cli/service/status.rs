@@ -1,8 +1,9 @@
 //! `provost service status`
 
+use std::fmt::Write as _;
 use std::path::Path;
 
-use super::manager::{Activity, ask};
+use super::init_system::{Activity, ask};
 use super::{Place, WhichArgs};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
@@ -21,10 +22,10 @@ pub(super) fn status(context: &Context, common: &Common, args: &WhichArgs) -> Re
     let seen = place.manager.seen(&answer);
     let mut told = format!("{}: {}", place.manager.file(&place.name), seen.words);
     if let Some(pid) = seen.pid {
-        told.push_str(&format!(", pid {pid}"));
+        let _ = write!(told, ", pid {pid}");
     }
     if let Some(since) = &seen.since {
-        told.push_str(&format!(", since {since}"));
+        let _ = write!(told, ", since {since}");
     }
     if seen.activity == Activity::Draining {
         told.push_str("; it lets its round come to an end");

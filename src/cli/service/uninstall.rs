@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::manager::{Activity, ask};
+use super::init_system::{Activity, ask};
 use super::{Place, WhichArgs, needs_root};
 use crate::cli::context::{Context, say};
 use crate::cli::error::CliError;

@@ -240,8 +240,8 @@ fn prompt(
     let mode = source.take(&["prompt", "context_injection_mode"]);
     let off = inject.as_ref().is_some_and(|leaf| leaf.value == Value::Boolean(false));
     if inject.is_some() || mode.is_some() {
-        let word = mode.as_ref().and_then(Leaf::text).unwrap_or("prepend");
-        draft.put("prompt", "context", if off { "none" } else { word }, mode.as_ref().or(inject.as_ref()));
+        let said = mode.as_ref().and_then(Leaf::text).unwrap_or("prepend");
+        draft.put("prompt", "context", if off { "none" } else { said }, mode.as_ref().or(inject.as_ref()));
         if mode.is_some()
             && let Some(inject) = &inject
         {

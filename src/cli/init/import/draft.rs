@@ -128,13 +128,17 @@ impl Draft {
         if !head.is_empty() {
             text.push_str("#\n");
         }
-        head.iter().for_each(|line| comment(&mut text, line));
+        for line in head {
+            comment(&mut text, line);
+        }
         for (table, lines) in self.tables.iter().filter(|(_, lines)| !lines.is_empty()) {
             if !table.is_empty() {
                 let _ = writeln!(text, "\n[{table}]");
             }
             for line in lines {
-                line.above.iter().for_each(|words| comment(&mut text, words));
+                for words in &line.above {
+                    comment(&mut text, words);
+                }
                 let _ = write!(text, "{} = {}", line.key, line.value);
                 if let Some(words) = line.behind.as_ref().filter(|words| !words.is_empty()) {
                     let _ = write!(text, "   # {words}");
@@ -145,7 +149,9 @@ impl Draft {
         if !foot.is_empty() {
             text.push('\n');
         }
-        foot.iter().for_each(|line| comment(&mut text, line));
+        for line in foot {
+            comment(&mut text, line);
+        }
         text
     }
 }

@@ -1,5 +1,6 @@
 //! The service manager of this machine: systemd, or launchd on macOS.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which one, and whether the service is of the whole system or of one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Manager {
+pub(super) struct InitSystem {
     pub(super) launchd: bool,
     pub(super) system: bool,
 }
@@ -40,7 +41,7 @@ pub(super) struct Seen {
     pub(super) since: Option<String>,
 }
 
-impl Manager {
+impl InitSystem {
     /// The one of this machine.
     pub(super) fn here(system: bool) -> Self {
         Self { launchd: cfg!(target_os = "macos"), system }
@@ -154,7 +155,7 @@ impl Manager {
         self.systemctl(&["show", properties, &unit::file(name)])
     }
 
-    /// What the answer to [`Manager::show`] means.
+    /// What the answer to [`InitSystem::show`] means.
     pub(super) fn seen(self, answer: &str) -> Seen {
         if self.launchd { launched(answer) } else { shown(answer) }
     }
@@ -224,7 +225,7 @@ fn shown(answer: &str) -> Seen {
     if active == "failed" {
         let result = value("Result").unwrap_or("unknown");
         let status = value("ExecMainStatus").unwrap_or("unknown");
-        words.push_str(&format!(": {result}, exit status {status}"));
+        let _ = write!(words, ": {result}, exit status {status}");
     }
     let pid = value("MainPID").and_then(|pid| pid.parse().ok()).filter(|pid| *pid != 0);
     Seen { activity, words, pid, since: value("StateChangeTimestamp").map(str::to_owned) }
