@@ -169,7 +169,7 @@ impl Restart {
         let tree = self.made.tree.as_ref()?;
         let answered = last.outcome == RoundOutcome::Answered;
         let dirty = self.dirty();
-        let told = tree.attempt(last.round, last.phase.as_ref(), answered, dirty, settled, view.now).await;
+        let told = tree.try_settle(last.round, last.phase.as_ref(), answered, dirty, settled, view.now).await;
         let told = match told {
             Ok(told) => told,
             // Not a round, and none is used up: it is tried again.

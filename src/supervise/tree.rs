@@ -169,7 +169,7 @@ impl Tree {
         taken.ok()?.ok()?
     }
 
-    /// As [`Tree::attempt`], where what the environment is to blame for is an action that has failed, too.
+    /// As [`Tree::try_settle`], where what the environment is to blame for is an action that has failed, too.
     pub async fn settle(
         &self,
         round: RoundNumber,
@@ -197,7 +197,7 @@ impl Tree {
     ///
     /// [`TreeError::is_environmental`] ones only: the tree is as it was, and the same call can go well later. What git
     /// refuses for a reason of its own is [`TreeAction::Failed`], with the reason.
-    pub async fn attempt(
+    pub async fn try_settle(
         &self,
         round: RoundNumber,
         phase: Option<&PhaseName>,

@@ -233,8 +233,8 @@ fn shares_of_the_last_rounds_need_as_many_rounds() {
             "+timeout_rate",
         ),
         (
-            "S10 a longer window than the fold keeps is what it keeps",
-            &["supervise.detect.rate_window=40"],
+            "S10 the longest window is all that the fold keeps",
+            &["supervise.detect.rate_window=32"],
             "32 times round, lost transport",
             "+network_failures",
         ),
@@ -264,12 +264,6 @@ fn dirty_trees_in_a_row_are_a_chain() {
             &[],
             "2 times round, answered, tree stashed, resume; round; answered; tree stashed",
             "+orphan_chain",
-        ),
-        (
-            "O6 zero looks for none",
-            &["supervise.detect.orphan_chain=0"],
-            "9 times round, answered, tree stashed",
-            "",
         ),
     ]);
 }
@@ -359,12 +353,14 @@ fn what_the_host_shows_in_a_round_is_said_in_it() {
 /// More than can be open at once are not raised, rather than pushing out what is open.
 #[test]
 fn at_most_64_alerts_are_open() {
-    let mut watch = Watch::new(&["supervise.detect.repeat_window=1", "supervise.detect.repeat_threshold=1"]);
+    let mut watch = Watch::new(&["supervise.detect.repeat_window=2", "supervise.detect.repeat_threshold=2"]);
     watch.step("round");
     for nth in 0..100 {
         watch.step(&format!("call Bash {nth}"));
+        watch.step(&format!("call Bash {nth}"));
     }
     assert_eq!((watch.tally.alerts.len(), watch.heard.len()), (64, 64));
+    watch.step("call Bash 0");
     watch.step("call Bash 0");
     assert_eq!(watch.heard.len(), 64, "the first one is open still");
 }

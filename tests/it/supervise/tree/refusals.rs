@@ -92,7 +92,7 @@ fn a_hook_that_hangs_is_ended_with_all_that_it_started_and_is_environmental() {
         stage.put("a.txt", "two\n");
         let tree = short(stage.tree());
         let error = tree
-            .attempt(RoundNumber(3), None, true, Dirty::Commit, None, at("2026-11-28T10:00:00Z"))
+            .try_settle(RoundNumber(3), None, true, Dirty::Commit, None, at("2026-11-28T10:00:00Z"))
             .await
             .unwrap_err();
         assert!(error.is_environmental() && matches!(error, TreeError::TimedOut { .. }), "{error}");
@@ -167,7 +167,7 @@ fn a_lock_that_is_not_ours_is_left_alone_and_said() {
             );
             assert!(settled.reason.unwrap().contains("index.lock is held"));
             let tried =
-                tree.attempt(RoundNumber(3), None, true, policy, None, at("2026-11-28T10:00:00Z")).await;
+                tree.try_settle(RoundNumber(3), None, true, policy, None, at("2026-11-28T10:00:00Z")).await;
             assert!(tried.unwrap_err().is_environmental());
             assert_eq!(stage.text(".git/index.lock"), "somebody's");
         }
@@ -184,7 +184,7 @@ fn a_list_of_stashes_that_somebody_holds_is_environmental_and_loses_nothing() {
         stage.put(".git/refs/stash.lock", "");
         let tree = stage.tree();
         let tried =
-            tree.attempt(RoundNumber(3), None, true, Dirty::Stash, None, at("2026-11-28T10:00:00Z")).await;
+            tree.try_settle(RoundNumber(3), None, true, Dirty::Stash, None, at("2026-11-28T10:00:00Z")).await;
         let error = tried.unwrap_err();
         assert!(error.is_environmental() && error.to_string().contains("stash.lock is held"), "{error}");
         assert_eq!((stage.text("a.txt").as_str(), stage.text("new.txt").as_str()), ("two\n", "new\n"));
