@@ -33,6 +33,7 @@ complete -c provost -n "__fish_provost_needs_command" -s v -l verbose -d 'Say mo
 complete -c provost -n "__fish_provost_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c provost -n "__fish_provost_needs_command" -s V -l version -d 'Print version'
 complete -c provost -n "__fish_provost_needs_command" -f -a "run" -d 'Do one task: one round, or rounds until its check passes'
+complete -c provost -n "__fish_provost_needs_command" -f -a "supervise" -d 'Keep an agent working, round after round, or a fleet of them'
 complete -c provost -n "__fish_provost_needs_command" -f -a "peek" -d 'Look at a live, dead or finished run'
 complete -c provost -n "__fish_provost_needs_command" -f -a "steer" -d 'Tell the agent of a live run something'
 complete -c provost -n "__fish_provost_needs_command" -f -a "stop" -d 'End a live run, and wait until it has ended'
@@ -61,6 +62,27 @@ complete -c provost -n "__fish_provost_using_subcommand run" -l check -d 'See wh
 complete -c provost -n "__fish_provost_using_subcommand run" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand run" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand supervise" -s p -l profile -d 'A profile; several make a fleet, each with a run of its own' -r -F
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l task-file -d 'A file that holds the task' -r -F
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l set -d 'Change a key of each profile' -r
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l rounds -d 'End with exit code 0 after so many rounds' -r
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l parallel -d 'Rounds of the fleet that run at once, at most' -r
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l metrics-file -d 'Keep a Prometheus text file up to date' -r -F
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l out -d 'The run directory itself, instead of one under the root' -r -F
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l label -d 'A label, kept in the manifest' -r
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l seed -d 'The seed of everything random' -r
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l check -d 'See whether all is right to begin with, and end: exit code 0, or 2 when it is not'
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l ignore-schedule -d 'Begin rounds outside of the windows of the schedule too'
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l new -d 'Begin a new run, also where one could be gone on with'
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l prune -d 'Delete the transcripts that are more than `supervise.keep_rounds`, however many they are'
+complete -c provost -n "__fish_provost_using_subcommand supervise" -l json -d 'Print the journal\'s events as JSON lines'
+complete -c provost -n "__fish_provost_using_subcommand supervise" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand supervise" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand supervise" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l select -d 'One value of the snapshot (`spend.usd`, `rounds.-1.outcome`), or `events.KIND` with `--window`' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l window -d 'How many events `--select events.KIND` gives' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l events -d 'The last N events, as they are in the journal' -r
@@ -78,6 +100,7 @@ complete -c provost -n "__fish_provost_using_subcommand peek" -l log -d 'With `-
 complete -c provost -n "__fish_provost_using_subcommand peek" -l prompts -d 'The exact prompts that were sent'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s f -l follow -d 'Go on showing what happens until the run ends'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l alerts -d 'The alerts that are open, of the run or of all live ones; exits with 1 when one is a warning, with 3 when one is critical or a run is dead'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l defenses -d 'What keeps the loop of the run from harm: how each defense stands, and what it stands for'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l runs -d 'The list of runs'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l cooldowns -d 'Accounts and models that are not to be asked for a while, as all runs of the user know it'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s q -l quiet -d 'Say only how it ended'

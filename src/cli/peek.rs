@@ -1,6 +1,7 @@
 //! `provost peek`: the journal's reader, and the reports that the live run uses. Writes nothing of a run.
 
 mod alerts;
+mod defenses;
 mod follow;
 mod remote;
 mod show;
@@ -57,8 +58,11 @@ pub(crate) struct PeekArgs {
     /// or a run is dead
     #[arg(long, conflicts_with_all = ["select", "events", "round", "log", "prompts", "follow"])]
     alerts: bool,
+    /// What keeps the loop of the run from harm: how each defense stands, and what it stands for
+    #[arg(long, conflicts_with_all = ["select", "events", "round", "log", "prompts", "follow", "alerts"])]
+    defenses: bool,
     /// The list of runs
-    #[arg(long, conflicts_with_all = ["run", "alerts"])]
+    #[arg(long, conflicts_with_all = ["run", "alerts", "defenses"])]
     runs: bool,
     /// Accounts and models that are not to be asked for a while, as all runs of the user know it
     #[arg(long, conflicts_with_all = OF_A_RUN)]
@@ -75,8 +79,10 @@ pub(crate) struct PeekArgs {
 }
 
 /// What has no meaning together with the cooldowns, which are of no run.
-const OF_A_RUN: [&str; 11] =
-    ["run", "select", "window", "events", "round", "log", "prompts", "follow", "after", "alerts", "runs"];
+const OF_A_RUN: [&str; 12] = [
+    "run", "select", "window", "events", "round", "log", "prompts", "follow", "after", "alerts", "defenses",
+    "runs",
+];
 
 /// Looks at a run.
 pub(crate) fn peek(context: &Context, common: &Common, args: &PeekArgs) -> Result<u8, CliError> {
@@ -113,6 +119,9 @@ pub(crate) fn peek(context: &Context, common: &Common, args: &PeekArgs) -> Resul
         return follow::follow(context, common, args, &dir);
     }
     let seen = journal::snapshot(&dir).map_err(environment)?;
+    if args.defenses {
+        return defenses::defenses(context, args, &seen);
+    }
     let view = view(&dir, &seen);
     if let Some(path) = &args.select {
         let value = report::select(&report::snapshot(&view), path).map_err(CliError::usage)?;

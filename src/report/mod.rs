@@ -6,6 +6,7 @@
 
 mod alerts;
 mod cooldowns;
+mod defenses;
 pub mod human;
 mod jsonl;
 mod metrics;
@@ -18,6 +19,7 @@ mod samples;
 
 pub use alerts::{AlertRow, alerts};
 pub use cooldowns::{CoolingRow, cleared, cooldowns};
+pub use defenses::{DefenseRow, defenses};
 pub use human::{Lines, Look, Narrator, Now, Progress, Verbosity, clean};
 pub use jsonl::JsonLines;
 pub use metrics::{Board, Metrics};

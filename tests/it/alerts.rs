@@ -1,5 +1,7 @@
 //! `provost peek --alerts`: what a monitor reads.
 
+use jiff::{SignedDuration, Timestamp};
+use provost::profile::{self, Source};
 use serde_json::{Value, json};
 
 use crate::support::played::Played;
@@ -98,4 +100,59 @@ fn what_follows_an_event_is_shown_and_nothing_before_it() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{}", ran.err);
     let ran = sandbox.run(&["peek", "--after", "5"]);
     assert_eq!(ran.code, Some(2), "without --follow it means nothing");
+}
+
+/// A live run of `supervise` with a profile that is whole.
+fn supervised(sandbox: &Sandbox) -> Played {
+    let source = Source { path: &sandbox.path("provost.toml"), sets: &[], cwd: &sandbox.path("") };
+    let profile = profile::load(source).unwrap().profile;
+    std::fs::create_dir_all(sandbox.path(".provost/runs")).unwrap();
+    let path = sandbox.path(&format!(".provost/runs/{FIRST}"));
+    Played::with(&path, "supervise", FIRST, serde_json::to_value(&*profile).unwrap())
+}
+
+fn keeping_watch() -> Sandbox {
+    let sandbox = "[supervise]\ndriver = \"restart\"\n[supervise.detect]\nstale = \"10m\"\n";
+    Sandbox::shell("echo done", "", sandbox)
+}
+
+/// Scar: the monitor's own events hid a dead supervisor. Looking leaves no event, and a loop that is silent is told.
+#[test]
+fn a_loop_that_lives_and_has_gone_silent_is_critical_unless_it_waits() {
+    let sandbox = keeping_watch();
+    let mut played = supervised(&sandbox);
+    let ago = |minutes: i64| Timestamp::now() - SignedDuration::from_mins(minutes);
+    played.said(json!({"kind": "round.started", "round": 1}), ago(30));
+    for _ in 0..2 {
+        let ran = sandbox.run(&["peek", "--alerts"]);
+        assert_eq!(ran.code, Some(3), "{}{}", ran.out, ran.err);
+        assert!(ran.out.starts_with("critical: supervisor_stale: nothing was written since "), "{}", ran.out);
+    }
+    let ended = json!({"kind": "round.ended", "round": 1, "outcome": "answered", "duration_ms": 5});
+    played.said(ended, ago(29));
+    let until = Timestamp::now() + SignedDuration::from_hours(1);
+    let waits =
+        json!({"kind": "wait.started", "reason": "the schedule", "until": until, "cause": "schedule"});
+    played.said(waits, ago(29));
+    let ran = sandbox.run(&["peek", "--alerts"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "no alert is open\n"), "{}", ran.err);
+}
+
+#[test]
+fn each_defense_is_listed_with_how_it_stands_and_what_it_stands_for() {
+    let sandbox = keeping_watch();
+    let _played = supervised(&sandbox);
+    let ran = sandbox.run(&["peek", "--defenses", "--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let rows: Vec<Value> = serde_json::from_str(&ran.out).unwrap();
+    assert!(rows.len() >= 15, "{}", rows.len());
+    let text = sandbox.run(&["peek", "--defenses"]).out;
+    assert_eq!(text.lines().count(), 2 * rows.len());
+    for row in &rows {
+        let (name, state) = (row["name"].as_str().unwrap(), row["state"].as_str().unwrap());
+        assert!(["active", "off", "tripped", "degraded"].contains(&state), "{row}");
+        let line = text.lines().find(|line| line.split_whitespace().next() == Some(name));
+        assert!(line.is_some_and(|line| line.contains(state)), "{name}: {text}");
+        assert!(text.contains(row["incident"].as_str().unwrap()), "{name}");
+    }
 }

@@ -11,7 +11,9 @@ use crate::cli::stop::goes_on;
 use crate::engine::Clock;
 use crate::event::{OpenAlert, RunOutcome, Severity};
 use crate::journal::{self, RunDir, Snapshot};
+use crate::profile;
 use crate::report::{self, AlertRow, RunState};
+use crate::supervise::detect;
 
 /// So many of the newest runs are asked whether they are live, when none is named.
 const ASKED: usize = 256;
@@ -19,6 +21,8 @@ const ASKED: usize = 256;
 const DEAD: &str = "run_dead";
 /// The alert of a loop that has ended and should not have.
 const ENDED: &str = "run_ended";
+/// The alert of a loop that lives and writes nothing.
+const STALE: &str = "supervisor_stale";
 
 /// Prints the open alerts, the loudest first.
 pub(super) fn alerts(
@@ -105,8 +109,18 @@ fn of_run(seen: &Snapshot, now: Timestamp) -> Vec<AlertRow> {
             rows.extend(tally.alerts.iter().cloned().map(row));
             rows
         }
-        (RunState::Live, _) => tally.alerts.iter().cloned().map(row).collect(),
+        (RunState::Live, _) => {
+            let stale = stale(seen, now).map(|message| about_the_run(STALE, Severity::Critical, message));
+            stale.into_iter().chain(tally.alerts.iter().cloned().map(row)).collect()
+        }
     }
+}
+
+/// What is to be said of a loop that lives and has gone silent.
+fn stale(seen: &Snapshot, now: Timestamp) -> Option<String> {
+    let profile = profile::from_manifest(seen.manifest.profile.clone()).ok()?;
+    let settings = profile.supervise.as_ref().filter(|_| seen.manifest.verb == "supervise")?;
+    detect::stale(settings, &profile.round, &seen.tally, now)
 }
 
 /// 0 when nothing is worse than a notice, 1 for a warning, 3 for what is critical.

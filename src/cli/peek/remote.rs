@@ -107,6 +107,7 @@ impl There<'_> {
             follow,
             after: _,
             alerts,
+            defenses,
             runs,
             cooldowns,
             clear,
@@ -130,6 +131,7 @@ impl There<'_> {
             ("--prompts", *prompts),
             ("--follow", *follow),
             ("--alerts", *alerts),
+            ("--defenses", *defenses),
             ("--runs", *runs),
             ("--cooldowns", *cooldowns),
         ];

@@ -14,8 +14,13 @@ pub(crate) struct Played {
 }
 
 impl Played {
-    /// Begins a run of `verb` in a new directory, with the profile beside it where there is one.
+    /// Begins a run of `verb` in a new directory, with a profile that nobody reads.
     pub(crate) fn begin(path: &Path, verb: &str, run: &str) -> Self {
+        Self::with(path, verb, run, json!({}))
+    }
+
+    /// Begins one with a resolved profile.
+    pub(crate) fn with(path: &Path, verb: &str, run: &str, profile: Value) -> Self {
         let dir = RunDir::create(path).unwrap();
         let now = Timestamp::now();
         let run = RunId::new(run);
@@ -25,7 +30,7 @@ impl Played {
             argv: Vec::new(),
             verb: verb.to_owned(),
             run: run.clone(),
-            profile: json!({}),
+            profile,
             profile_sha256: Sha256::of(b""),
             suite: None,
             task: "Go on.".to_owned(),
@@ -51,10 +56,15 @@ impl Played {
 
     /// Records an event.
     pub(crate) fn says(&mut self, kind: Value) {
+        self.said(kind, Timestamp::now());
+    }
+
+    /// Records an event of another time.
+    pub(crate) fn said(&mut self, kind: Value, at: Timestamp) {
         let kind: Kind = serde_json::from_value(kind).unwrap();
         assert!(kind != Kind::Unknown);
         let seq = self.writer.tally().last_seq.next();
-        let event = Event { seq, at: Timestamp::now(), node: NodeId::root(), kind };
+        let event = Event { seq, at, node: NodeId::root(), kind };
         self.writer.append(&event).unwrap();
     }
 
