@@ -158,7 +158,7 @@ impl Page {
             let model = tally.served_model.as_deref().or(started.model.as_deref()).unwrap_or("its own model");
             self.fact("profile", &format!("{}, {} with {model}", started.profile, started.harness));
             self.fact("goes on with", tally.goes_on_with.as_deref().unwrap_or_default());
-            self.line(Ink::Plain, checked(started.checked));
+            self.line(Ink::Plain, checked(&started.verb, started.checked));
         }
         self.fact("workspace", &view.workspace);
         self.fact("labels", &view.labels.join(", "));

@@ -335,7 +335,6 @@ fn the_owner_of_a_service_of_the_system_is_named() {
 
 /// Scar R725 and the issue: the unit's own command line, its own stop signal in mid-round: the round goes on to its end.
 #[test]
-#[ignore = "needs the verb `supervise`"]
 fn the_stop_of_the_unit_lets_the_round_drain() {
     let stage = Stage::new("a b");
     let agent = "echo $$ > pid\nwhile ! [ -e go ]; do sleep 0.05; done\nrm pid\necho done\n";

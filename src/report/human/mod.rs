@@ -1,6 +1,7 @@
 //! Reports for people: plain lines, and a display on a terminal that scrolls the same lines above itself.
 
 mod lines;
+mod looped;
 mod narrate;
 mod progress;
 pub(super) mod style;

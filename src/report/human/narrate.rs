@@ -1,9 +1,10 @@
 //! An event in words: the same words for a log and for what scrolls above the display.
 
+use super::looped;
 use super::style::{self, Ink, Look};
 use crate::event::{
     AttemptRetrying, BudgetCeilings, CheckEnded, Event, Failure, Kind, RoundEnded, RunEnded, RunResumed,
-    RunStarted, Tally, WaitStarted,
+    RunStarted, Tally, WaitCause, WaitStarted,
 };
 
 /// Lines of a failing check that are shown.
@@ -73,6 +74,8 @@ impl Narrator {
                 let (to, why) = (style::clean(&switched.to), style::clean(&switched.why));
                 vec![self.paint(Ink::Warn, &format!("  goes on with {to}: {why}"))]
             }
+            // The pause between two rounds is no news.
+            Kind::WaitStarted(wait) if wait.cause == Some(WaitCause::Pause) => self.at_length(&event.kind),
             Kind::WaitStarted(wait) => vec![self.wait(wait, event)],
             Kind::WaitEnded(wait) if !wait.complete => vec!["wait cut short".to_owned()],
             Kind::CheckEnded(ended) => self.check_ended(ended),
@@ -89,9 +92,15 @@ impl Narrator {
                 vec![format!("{how}, by request {}", style::clean(asked.id.as_str()))]
             }
             Kind::AlertCleared(cleared) => vec![format!("cleared: {}", style::clean(&cleared.alert))],
-            _ if self.verbosity == Verbosity::Verbose => self.detail(&event.kind),
-            _ => Vec::new(),
+            kind => match looped::line(kind) {
+                Some((text, ink)) => vec![self.paint(ink, &text)],
+                None => self.at_length(kind),
+            },
         }
+    }
+
+    fn at_length(&self, kind: &Kind) -> Vec<String> {
+        if self.verbosity == Verbosity::Verbose { self.detail(kind) } else { Vec::new() }
     }
 
     /// What only the verbose are told.
@@ -122,6 +131,9 @@ impl Narrator {
                 format!("  left behind and killed: {}", style::clean(&exited.strays.join(", ")))
             }
             Kind::CheckStarted(started) => format!("check of round {}", started.round),
+            Kind::WaitStarted(wait) => {
+                format!("  {} until {}", style::clean(&wait.reason), style::time(wait.until))
+            }
             _ => return Vec::new(),
         };
         vec![self.paint(Ink::Faint, &text)]
@@ -139,7 +151,7 @@ impl Narrator {
             ),
             format!("  profile {profile}{dot}{who}{dot}{}", budget(&started.budget)),
             format!("  task: {}", self.quote(&style::clean(&started.task))),
-            format!("  {}", checked(started.checked)),
+            format!("  {}", checked(&started.verb, started.checked)),
         ]
     }
 
@@ -264,8 +276,12 @@ pub(crate) fn evidence(text: &str, look: Look, width: usize) -> Vec<String> {
 }
 
 /// Whether a check decides, in words.
-pub(crate) fn checked(checked: bool) -> &'static str {
-    if checked { "checked: only a passed check delivers" } else { "no check: a settled round is the result" }
+pub(crate) fn checked(verb: &str, checked: bool) -> &'static str {
+    match (checked, verb) {
+        (true, _) => "checked: only a passed check delivers",
+        (false, "supervise") => "no check: round after round, until it is stopped",
+        (false, _) => "no check: a settled round is the result",
+    }
 }
 
 /// The ceilings, in words.
