@@ -95,7 +95,7 @@ fn message<'a>(context: &Context, args: &'a SteerArgs) -> Result<(Option<&'a str
     let (which, bytes) = match (&args.file, args.words.as_slice()) {
         (Some(file), [] | [_]) => {
             let path = context.cwd.join(file);
-            let read = std::fs::File::open(&path).and_then(|file| read(file));
+            let read = std::fs::File::open(&path).and_then(read);
             let bytes = read.map_err(|error| {
                 CliError::usage(format!("cannot read the message from {}: {error}", path.display()))
             })?;

@@ -212,7 +212,7 @@ mod tests {
             &long,
             "",
         ] {
-            std::fs::write(&path, stale).unwrap();
+            crate::file::write_atomic_unsynced(&path, stale.as_bytes()).unwrap();
             let held = hold(&path, "mine", at(5)).unwrap();
             assert_eq!(read(&path).unwrap().command, "mine", "{stale}");
             drop(held);
@@ -227,7 +227,8 @@ mod tests {
         assert!(try_lock(&file).unwrap());
         let refused = || hold(&path, "mine", at(5)).unwrap_err().to_string();
         assert!(refused().contains("whose record in it cannot be read"), "{}", refused());
-        std::fs::write(&path, r#"{"pid":4194303,"started_at":"1970-01-01T00:00:00Z","command":"gone"}"#)
+        (&file)
+            .write_all(br#"{"pid":4194303,"started_at":"1970-01-01T00:00:00Z","command":"gone"}"#)
             .unwrap();
         assert!(
             refused().contains("process 4194303, which is not to be seen from here, for 5s (gone)"),

@@ -204,7 +204,7 @@ mod tests {
         dir.leave_steer(&steer("b", "x".repeat(LONGEST_STEER + 1))).unwrap();
         dir.leave_steer(&steer("c", " \n".to_owned())).unwrap();
         dir.leave_stop(&request("d", 1, false)).unwrap();
-        assert_eq!(dir.steer_requests(), [longest.clone()]);
+        assert_eq!(dir.steer_requests(), std::slice::from_ref(&longest));
         assert_eq!(dir.stop_requests().len(), 1);
         dir.close_steer(&longest.id).unwrap();
         dir.close_steer(&longest.id).unwrap();

@@ -135,12 +135,11 @@ impl Metrics {
     fn show(&self, tally: &Tally) {
         let Some(started) = &tally.started else { return };
         let mut shown = self.board.shared.shown();
-        match shown.runs.get_mut(&started.run) {
-            Some(facts) => facts.update(tally),
-            None => {
-                let facts = Facts::new(started, &self.labels, tally);
-                shown.runs.insert(started.run.clone(), facts);
-            }
+        if let Some(facts) = shown.runs.get_mut(&started.run) {
+            facts.update(tally);
+        } else {
+            let facts = Facts::new(started, &self.labels, tally);
+            shown.runs.insert(started.run.clone(), facts);
         }
         if !shown.fresh {
             shown.fresh = true;
