@@ -24,7 +24,10 @@ const GLANCE: Duration = Duration::from_millis(4);
 pub(crate) struct StopArgs {
     /// The run: its id, a unique part of it, or its directory; the newest live one when absent
     run: Option<String>,
-    /// End the agent without its grace, as after a second Ctrl-C
+    /// Every live run under the root, such as the members of a fleet
+    #[arg(long, conflicts_with = "run")]
+    all: bool,
+    /// End the agent without its grace, as after a second Ctrl-C; of `supervise`, end the round with the agent's grace
     #[arg(long)]
     now: bool,
     /// Return once the run has acknowledged the request
@@ -35,45 +38,95 @@ pub(crate) struct StopArgs {
     timeout: Period,
 }
 
-/// Ends a live run.
+/// Ends a live run, or all of them.
 pub(crate) fn stop(context: &Context, common: &Common, args: &StopArgs) -> Result<u8, CliError> {
-    let (dir, seen) = live(context, common, args.run.as_deref())?;
-    let run = seen.manifest.run.clone();
+    let runs = if args.all {
+        all_live(&context.root(common.root.as_ref()))?
+    } else {
+        vec![live(context, common, args.run.as_deref())?]
+    };
     let begun = Clock.now();
-    let request =
-        StopRequest { id: new_request(), at: Clock.stamp(), now: args.now, pid: std::process::id() };
-    let mut answers = Answers::after(&dir, seen.journal_bytes, &request.id)?;
-    dir.leave_stop(&request).map_err(environment)?;
-    let mut told = false;
-    loop {
-        // Asked first, so that nothing is missed of a run that ends meanwhile.
-        let live = dir.is_live().map_err(environment)?;
-        answers.read()?;
-        let took = since(begun);
-        if !live {
-            // What nobody is left to answer.
-            dir.close_stop(&request.id).map_err(environment)?;
-            let Some(ended) = &answers.ended else {
-                return Err(killed(&seen));
-            };
-            let how = match answers.effect {
-                Some(StopEffect::Stopping | StopEffect::Draining) => ended.outcome.word().to_owned(),
-                _ => format!("it had ended by itself ({})", ended.outcome.word()),
-            };
-            return say(common, &format!("{run}: {how} after {took}\n"));
+    // All are asked before the first is waited for.
+    let asked: Vec<Asked> =
+        runs.into_iter().map(|(dir, seen)| Asked::leave(dir, seen, args)).collect::<Result<_, _>>()?;
+    let mut first = None;
+    for one in asked {
+        if let Err(error) = one.await_end(common, args, begun) {
+            first.get_or_insert(error);
         }
-        if answers.effect == Some(StopEffect::Draining) && !told {
-            told = true;
-            say(common, &format!("draining: {}\n", under_way(&dir)))?;
-        }
-        if args.no_wait && answers.effect.is_some() {
-            return say(common, &format!("{run}: acknowledged after {took}\n"));
-        }
-        if begun.elapsed() >= args.timeout.0 {
-            return Err(not_in_time(&dir, &answers, args));
-        }
-        std::thread::sleep(GLANCE);
     }
+    first.map_or(Ok(0), Err)
+}
+
+/// A run that was asked to end.
+struct Asked {
+    dir: RunDir,
+    seen: Snapshot,
+    id: RequestId,
+    answers: Answers,
+}
+
+impl Asked {
+    fn leave(dir: RunDir, seen: Snapshot, args: &StopArgs) -> Result<Self, CliError> {
+        let id = new_request();
+        let answers = Answers::after(&dir, seen.journal_bytes, &id)?;
+        let request =
+            StopRequest { id: id.clone(), at: Clock.stamp(), now: args.now, pid: std::process::id() };
+        dir.leave_stop(&request).map_err(environment)?;
+        Ok(Self { dir, seen, id, answers })
+    }
+
+    /// Waits until it has ended, or as long as it is wanted.
+    fn await_end(self, common: &Common, args: &StopArgs, begun: std::time::Instant) -> Result<u8, CliError> {
+        let Self { dir, seen, id, mut answers } = self;
+        let run = &seen.manifest.run;
+        let mut told = false;
+        loop {
+            // Asked first, so that nothing is missed of a run that ends meanwhile.
+            let live = dir.is_live().map_err(environment)?;
+            answers.read()?;
+            let took = since(begun);
+            if !live {
+                // What nobody is left to answer.
+                dir.close_stop(&id).map_err(environment)?;
+                let Some(ended) = &answers.ended else {
+                    return Err(killed(&seen));
+                };
+                let how = match answers.effect {
+                    Some(StopEffect::Stopping | StopEffect::Draining) => ended.outcome.word().to_owned(),
+                    _ => format!("it had ended by itself ({})", ended.outcome.word()),
+                };
+                return say(common, &format!("{run}: {how} after {took}\n"));
+            }
+            if answers.effect == Some(StopEffect::Draining) && !told {
+                told = true;
+                say(common, &format!("draining: {}\n", under_way(&dir)))?;
+            }
+            if args.no_wait && answers.effect.is_some() {
+                return say(common, &format!("{run}: acknowledged after {took}\n"));
+            }
+            if begun.elapsed() >= args.timeout.0 {
+                return Err(not_in_time(&dir, &answers, args));
+            }
+            std::thread::sleep(GLANCE);
+        }
+    }
+}
+
+/// Every live run under a root.
+fn all_live(root: &Path) -> Result<Vec<(RunDir, Snapshot)>, CliError> {
+    let mut live = Vec::new();
+    for id in journal::list(root).map_err(environment)? {
+        let Ok(dir) = RunDir::open(root.join("runs").join(id.as_str())) else { continue };
+        if dir.is_live().map_err(environment)? {
+            let seen = journal::snapshot(&dir).map_err(environment)?;
+            live.push((dir, seen));
+        }
+    }
+    if live.is_empty() {
+        return Err(CliError::not_good(format!("no run under {} is live", root.display())));
+    }
+    Ok(live)
 }
 
 /// A name for a request that no other one has.
