@@ -10,9 +10,9 @@ use super::JournalError;
 use crate::event::RunId;
 
 /// The version that is written here. Raise the minor for what old readers may pass over, the major for all else.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
+pub const VERSION: Version = Version { major: 1, minor: 1 };
 
-/// A format version, written as `"1.0"`.
+/// A format version, written as `"1.1"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Version {

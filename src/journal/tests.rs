@@ -187,7 +187,7 @@ fn what_is_appended_is_what_is_read_and_what_is_in_the_file() {
     let bytes = fs::read(place.dir.journal()).unwrap();
     let header = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
     assert_eq!(&bytes[header..], said);
-    assert!(bytes.starts_with(b"{\"provost\":\"journal\",\"format\":\"1.0\",\"run\":\"2026"), "{bytes:?}");
+    assert!(bytes.starts_with(b"{\"provost\":\"journal\",\"format\":\"1.1\",\"run\":\"2026"), "{bytes:?}");
     let read: Result<Vec<Event>, _> = Reader::open(&place.dir).unwrap().collect();
     assert_eq!(read.unwrap(), events);
 }
@@ -239,15 +239,36 @@ fn two_writers_are_one_too_many() {
 fn newer_formats() {
     let place = written(&small_run());
     let journal = fs::read_to_string(place.dir.journal()).unwrap();
-    overwrite(&place.dir, journal.replacen("\"1.0\"", "\"2.0\"", 1));
+    overwrite(&place.dir, journal.replacen("\"1.1\"", "\"2.0\"", 1));
     assert!(matches!(Reader::open(&place.dir), Err(JournalError::TooNew { .. })));
     assert!(matches!(Writer::resume(&place.dir), Err(JournalError::TooNew { .. })));
-    let newer = journal.replacen("\"1.0\"", "\"1.7\"", 1).replacen("tool.returned", "tool.praised", 1);
+    let newer = journal.replacen("\"1.1\"", "\"1.7\"", 1).replacen("tool.returned", "tool.praised", 1);
     overwrite(&place.dir, newer);
     assert_eq!(Reader::open(&place.dir).unwrap().flatten().count(), small_run().len());
     assert!(matches!(Writer::resume(&place.dir), Err(JournalError::ReadOnly { .. })));
     overwrite(&place.dir, "{\"provost\":\"journal\",\"format\":\"2.0\"}\n");
     assert!(matches!(snapshot(&place.dir), Err(JournalError::TooNew { .. })));
+}
+
+/// The upgrade of a service: a newer binary goes on with the run of an older one, whose checkpoint does not count.
+#[test]
+fn an_older_minor_is_gone_on_with_and_folded_anew() {
+    let place = written(&small_run());
+    let (writer, recovered) = Writer::resume(&place.dir).unwrap();
+    drop(writer);
+    let journal = fs::read_to_string(place.dir.journal()).unwrap();
+    overwrite(&place.dir, journal.replacen("\"1.1\"", "\"1.0\"", 1));
+    for entry in fs::read_dir(place.dir.path()).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+        if entry.path() == place.dir.journal() {
+            continue;
+        }
+        // As an older binary has left it: its own version, and a fold that knows less.
+        let Ok(text) = fs::read_to_string(entry.path()) else { continue };
+        let older = text.replace("\"1.1\"", "\"1.0\"").replace("\"rounds\":1", "\"rounds\":9");
+        super::write_atomic(&entry.path(), older.as_bytes()).unwrap();
+    }
+    let (_, again) = Writer::resume(&place.dir).unwrap();
+    assert_eq!(again.tally, recovered.tally);
 }
 
 #[test]
