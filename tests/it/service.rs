@@ -339,6 +339,7 @@ fn the_stop_of_the_unit_lets_the_round_drain() {
     let stage = Stage::new("a b");
     let agent = "echo $$ > pid\nwhile ! [ -e go ]; do sleep 0.05; done\nrm pid\necho done\n";
     std::fs::write(stage.work.join("agent.sh"), agent).unwrap();
+    assert!(Command::new("git").args(["init", "-q"]).current_dir(&stage.work).status().unwrap().success());
     let unit = stage.exits(0, &["install", "--print", "--", "Go on."]);
     let line = words(value(&unit, "ExecStart"));
     let mut service = Command::new(&line[0])
