@@ -284,8 +284,8 @@ impl Restart {
         let mut told: Vec<Kind> = Vec::new();
         match pruning(&rounds, self.made.settings.keep_rounds, self.made.prune).ok()? {
             Pruning::Nothing => told.extend(cleared),
-            Pruning::Delete { paths, kept } => {
-                told.push(LogsPruned { deleted: prune(&paths), kept }.into());
+            Pruning::Delete { transcripts, kept } => {
+                told.push(LogsPruned { deleted: prune(&transcripts), kept }.into());
                 told.extend(cleared);
             }
             Pruning::Deferred { existing, surplus } if !open => {

@@ -1,5 +1,9 @@
 //! Transcripts of old rounds: kept as many as the profile says, and never deleted in bulk unasked.
+//!
+//! A transcript is all that was written down of one round as it came: what the agent has printed, its complaints, what was
+//! said to it, and what its servers complained of.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +14,8 @@ pub enum Pruning {
     Nothing,
     /// These are deleted.
     Delete {
-        /// The oldest ones.
-        paths: Vec<PathBuf>,
+        /// The oldest ones, each with its files.
+        transcripts: Vec<Vec<PathBuf>>,
         /// How many stay.
         kept: u64,
     },
@@ -39,14 +43,14 @@ pub fn pruning(directory: &Path, keep: u64, asked: bool) -> io::Result<Pruning> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Pruning::Nothing),
         entries => entries?,
     };
-    let mut logs: Vec<(u64, PathBuf)> = entries
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
-        .filter_map(|entry| Some((number(entry.file_name().to_str()?)?, entry.path())))
-        .collect();
     // By number, as R10 comes after R9.
-    logs.sort_unstable();
-    let existing = logs.len() as u64;
+    let mut transcripts: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())) {
+        if let Some(round) = entry.file_name().to_str().and_then(number) {
+            transcripts.entry(round).or_default().push(entry.path());
+        }
+    }
+    let existing = transcripts.len() as u64;
     let surplus = existing.saturating_sub(keep);
     if surplus == 0 {
         return Ok(Pruning::Nothing);
@@ -55,18 +59,25 @@ pub fn pruning(directory: &Path, keep: u64, asked: bool) -> io::Result<Pruning> 
         return Ok(Pruning::Deferred { existing, surplus });
     }
     let count = usize::try_from(surplus).unwrap_or(usize::MAX);
-    let paths = logs.into_iter().take(count).map(|(_, path)| path).collect();
-    Ok(Pruning::Delete { paths, kept: keep })
+    Ok(Pruning::Delete { transcripts: transcripts.into_values().take(count).collect(), kept: keep })
 }
 
-/// The round in the name of a transcript, `root-12.log`.
+/// The round in the name of a file of a transcript: `root-12.log`, `root-12.err`, `root-12.in`, `root-12.mcp-files.err`.
 fn number(name: &str) -> Option<u64> {
-    name.strip_suffix(".log")?.rsplit_once('-')?.1.parse().ok()
+    let (stem, what) = name.split_once('.')?;
+    let server = what.strip_prefix("mcp-").and_then(|server| server.strip_suffix(".err"));
+    let is_of_a_round = matches!(what, "log" | "err" | "in") || server.is_some();
+    stem.rsplit_once('-')?.1.parse().ok().filter(|_| is_of_a_round)
 }
 
-/// Deletes, and says how many are gone. One that has gone already is no error.
-pub fn prune(paths: &[PathBuf]) -> u64 {
-    paths.iter().filter(|path| std::fs::remove_file(path).is_ok()).count() as u64
+/// Deletes, and says how many transcripts are gone. One that has gone already is no error.
+pub fn prune(transcripts: &[Vec<PathBuf>]) -> u64 {
+    let mut gone = 0;
+    for files in transcripts {
+        let deleted = files.iter().filter(|file| std::fs::remove_file(file).is_ok()).count();
+        gone += u64::from(deleted > 0);
+    }
+    gone
 }
 
 #[cfg(test)]
@@ -99,10 +110,10 @@ mod tests {
             Pruning::Deferred { existing: 21, surplus: 11 },
             "one more than is kept"
         );
-        let Pruning::Delete { paths, kept } = pruning(dir.path(), 11, false).unwrap() else {
+        let Pruning::Delete { transcripts, kept } = pruning(dir.path(), 11, false).unwrap() else {
             panic!("not deleted")
         };
-        assert_eq!((paths.len(), kept), (10, 11));
+        assert_eq!((transcripts.len(), kept), (10, 11));
         assert!(matches!(pruning(dir.path(), 1, true).unwrap(), Pruning::Delete { .. }), "asked for");
         assert_eq!(pruning(&dir.path().join("absent"), 1, false).unwrap(), Pruning::Nothing);
     }
@@ -113,11 +124,26 @@ mod tests {
         std::os::unix::fs::symlink("/nowhere", dir.path().join("root-1.log")).unwrap();
         crate::file::write_atomic_unsynced(&dir.path().join("notes.log"), b"x").unwrap();
         crate::file::write_atomic_unsynced(&dir.path().join("root-2.log.bak"), b"x").unwrap();
-        let Pruning::Delete { mut paths, .. } = pruning(dir.path(), 2, false).unwrap() else {
+        let Pruning::Delete { mut transcripts, .. } = pruning(dir.path(), 2, false).unwrap() else {
             panic!("not deleted")
         };
-        paths.push(dir.path().join("root-7.log"));
-        assert_eq!(prune(&paths), 2, "one was gone already");
+        transcripts.push(vec![dir.path().join("root-7.log")]);
+        assert_eq!(prune(&transcripts), 2, "one was gone already");
         assert_eq!(names(&dir), ["notes.log", "root-1.log", "root-10.log", "root-11.log", "root-2.log.bak"]);
+    }
+
+    /// An agent that complains a lot fills the disk as one that talks a lot does.
+    #[test]
+    fn a_transcript_goes_with_all_its_files_and_counts_once() {
+        let dir = directory(1..=3);
+        for name in ["root-1.err", "root-2.in", "root-2.mcp-files.err", "root-3.err", "root-3.mcp-x.txt"] {
+            crate::file::write_atomic_unsynced(&dir.path().join(name), b"x").unwrap();
+        }
+        assert_eq!(pruning(dir.path(), 3, false).unwrap(), Pruning::Nothing);
+        let Pruning::Delete { transcripts, kept } = pruning(dir.path(), 1, true).unwrap() else {
+            panic!("not deleted")
+        };
+        assert_eq!((prune(&transcripts), kept), (2, 1));
+        assert_eq!(names(&dir), ["root-3.err", "root-3.log", "root-3.mcp-x.txt"]);
     }
 }
