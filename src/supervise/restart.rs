@@ -80,7 +80,7 @@ fn breaker(
     }
     let because = || failure.map_or_else(String::new, |failure| format!("; the last: {}", said(failure)));
     let reached = |count: u64, limit: u64| limit > 0 && count >= limit;
-    if reached(streak.memory, limits.memory) {
+    if reached(streak.memory, limits.memory) && !streak.memory_paused {
         let recent =
             streak.memory_pauses.iter().filter(|at| now.duration_since(**at) <= MEMORY_WINDOW).count();
         if recent + 1 >= MEMORY_PAUSES {

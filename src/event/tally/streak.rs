@@ -32,6 +32,9 @@ pub struct Streak {
     pub memory: u64,
     /// When the loop last paused for that, oldest first.
     pub memory_pauses: VecDeque<Timestamp>,
+    /// Whether it has paused for these; the next one counts anew.
+    #[serde(default)]
+    pub memory_paused: bool,
     /// Rounds in a row whose work tree had to be stashed.
     pub orphans: u64,
     /// Phases whose agent has ever reported usage; the empty name stands for no phase.
@@ -54,7 +57,8 @@ impl Streak {
             }
             (_, Some(failure)) if failure.is_environmental() => {}
             (_, Some(failure)) if failure.is_memory() => {
-                *self = Self { memory: self.memory + 1, ..self.over() };
+                let before = if self.memory_paused { 0 } else { self.memory };
+                *self = Self { memory: before + 1, ..self.over() };
             }
             (_, Some(failure)) if failure.class.is_of_provider() => {
                 *self = Self { throttled: self.throttled + 1, ..self.over() };
@@ -66,10 +70,10 @@ impl Streak {
         }
     }
 
-    /// A wait has begun.
+    /// A wait has begun; or has begun again, after a restart in it.
     pub(super) fn waits(&mut self, cause: Option<WaitCause>, at: Timestamp) {
-        if cause == Some(WaitCause::MemoryLoop) {
-            self.memory = 0;
+        if cause == Some(WaitCause::MemoryLoop) && !self.memory_paused {
+            self.memory_paused = true;
             if self.memory_pauses.len() == KEPT_PAUSES {
                 self.memory_pauses.pop_front();
             }
