@@ -4,7 +4,8 @@
 //! goes with it. It is the whole work tree that is settled, also where the agent works in a directory of it.
 //!
 //! What provost owns is neither stashed nor committed, and does not make a tree dirty. A stash is named by its commit, never
-//! by its place in the list. A lock of the index is removed only if our own git has left it, by being killed.
+//! by its place in the list. A lock of the index is removed only if our own git has left it, by being killed: by us, or along
+//! with the provost that had called it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ mod error;
 mod fingerprint;
 mod git;
 mod mark;
+mod note;
 mod spared;
 mod stash;
 mod status;
@@ -33,6 +35,7 @@ pub(super) use spared::resolved;
 
 use git::{Answer, Call};
 use mark::Mark;
+use note::Note;
 use spared::{Covered, Spared};
 use status::{Status, enumerate};
 
@@ -77,6 +80,7 @@ pub struct Tree {
     spared: Vec<PathBuf>,
     run: RunId,
     bounds: Bounds,
+    note: Note,
     top: OnceCell<PathBuf>,
     settled: AtomicBool,
 }
@@ -117,6 +121,7 @@ impl Tree {
             spared,
             run,
             bounds: Bounds::default(),
+            note: Note::new(None),
             top: OnceCell::new(),
             settled: AtomicBool::new(false),
         }
@@ -126,6 +131,13 @@ impl Tree {
     #[must_use]
     pub fn within(self, bounds: Bounds) -> Self {
         Self { bounds, ..self }
+    }
+
+    /// Keeps a note in this file while git may hold the lock of the index: so the provost that follows one that was killed
+    /// knows the lock that it has left, and removes it. It lies outside of the work tree, or among what is spared.
+    #[must_use]
+    pub fn noting(self, file: PathBuf) -> Self {
+        Self { note: Note::new(Some(file)), ..self }
     }
 
     /// Whether the workspace lies in a work tree of git; a bare repository is none.
@@ -243,6 +255,10 @@ impl Tree {
         settled.listed.clone_from(&status.listed);
         settled.head.clone_from(&status.head);
         let first = !self.settled.load(Ordering::Relaxed);
+        if first && self.note.is_there() && !self.git_dir().await?.join("index.lock").exists() {
+            // The earlier one has left no lock, so no lock that comes is its.
+            self.note.end();
+        }
         let untold = first && answered && since.is_none_or(|since| since.round != settled.round);
         let done = if status.is_clean() {
             self.put_away_untold(mark, policy, untold).await?
@@ -309,29 +325,39 @@ impl Tree {
         self.git_well(call).await.map(spared::path_of)
     }
 
-    /// The lock of the index, once nobody holds it.
-    async fn unlocked(&self, git_dir: &Path) -> Result<PathBuf, TreeError> {
+    /// The lock of the index, once nobody holds it; and whether it had to be removed, since the git of an earlier provost
+    /// has left it.
+    async fn unlocked(&self, git_dir: &Path) -> Result<(PathBuf, Option<String>), TreeError> {
         let lock = git_dir.join("index.lock");
         let free = async {
             while lock.exists() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        if tokio::time::timeout(self.bounds.lock, free).await.is_err() {
-            return Err(TreeError::Locked { path: lock });
+        if tokio::time::timeout(self.bounds.lock, free).await.is_ok() {
+            return Ok((lock, None));
         }
-        Ok(lock)
+        let longest = self.bounds.stash.max(self.bounds.commit) + self.bounds.grace;
+        if self.note.tells_of(&lock, longest)
+            && let Some(removed) = self.remove_left(&lock).await
+        {
+            return Ok((lock, Some(removed.display().to_string())));
+        }
+        Err(TreeError::Locked { path: lock })
     }
 
     /// A call that takes `lock`, which nobody holds now. When it has to be ended and has left the lock, that is removed.
     async fn locking(&self, lock: &Path, call: Call) -> Result<Answer<Vec<u8>>, TreeError> {
-        match self.git(call).await {
+        self.note.begin();
+        let answer = match self.git(call).await {
             Err(TreeError::TimedOut { call, bound, .. }) => {
                 let lock_removed = self.remove_left(lock).await;
                 Err(TreeError::TimedOut { call, bound, lock_removed })
             }
             answer => answer,
-        }
+        };
+        self.note.end();
+        answer
     }
 
     /// Our git and all that it had started are gone. A lock that is the same for a while is theirs: one that somebody else

@@ -232,7 +232,8 @@ impl Member {
             surroundings(),
             self.spared(fleet),
             self.manifest.run.clone(),
-        );
+        )
+        .noting(self.dir.path().join("git.busy"));
         let git = self.profile.workspace.dirty != Dirty::Ignore || workspace.join(".git").exists();
         let driver = Restart::new(Making {
             base: Arc::clone(&self.profile),

@@ -21,7 +21,7 @@ impl Tree {
         top: &Path,
     ) -> Result<Done, TreeError> {
         let git_dir = self.git_dir().await?;
-        let lock = self.unlocked(&git_dir).await?;
+        let (lock, lock_removed) = self.unlocked(&git_dir).await?;
         let spared = self.not_ignored(spared, top).await?;
         // The agent may have staged what is ours.
         if let Some(call) = self.unstage(status, &spared) {
@@ -45,7 +45,7 @@ impl Tree {
         match self.locking(&lock, Call::change(self.bounds.commit, args)).await {
             Ok(answer) if answer.is_well() => {
                 let commit = self.head().await;
-                Ok(Done { commit, ..Done::of(TreeAction::Committed) })
+                Ok(Done { commit, lock_removed, ..Done::of(TreeAction::Committed) })
             }
             Ok(_) if !lock.exists() && !self.has_identity().await? => Ok(Done::failed(
                 "git does not know whose commit it is: set `user.name` and `user.email` with `git config`",

@@ -56,7 +56,7 @@ impl Tree {
                 ..Done::of(TreeAction::StashedBefore)
             });
         }
-        let lock = self.unlocked(&git_dir).await?;
+        let (lock, lock_removed) = self.unlocked(&git_dir).await?;
         let spared = self.not_ignored(spared, top).await?;
         let until = tokio::time::Instant::now() + self.bounds.lock;
         let (answer, commit) = loop {
@@ -86,7 +86,7 @@ impl Tree {
         if commit.is_none() {
             return Ok(Done::failed("git found nothing that it could stash"));
         }
-        Ok(Done { commit, ..Done::of(TreeAction::Stashed) })
+        Ok(Done { commit, lock_removed, ..Done::of(TreeAction::Stashed) })
     }
 
     /// An error while the list of stashes is locked.

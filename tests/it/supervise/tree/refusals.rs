@@ -152,6 +152,56 @@ fn the_lock_of_our_own_killed_git_is_removed() {
     });
 }
 
+/// Scar: as above, where provost was killed along with its git, and the next one finds the lock.
+#[test]
+fn the_lock_that_a_killed_provost_has_left_is_removed_by_the_next_one() {
+    run(async {
+        let stage = Stage::new().await;
+        let filter = stage.at("filter");
+        executable(&filter, "#!/bin/sh\nsleep 1000\n");
+        stage.put(".gitattributes", "*.slow filter=slow\n");
+        stage.git(&["add", "."]);
+        stage.git(&["commit", "-qm", "attributes"]);
+        stage.git(&["config", "filter.slow.clean", filter.to_str().unwrap()]);
+        stage.put("work.slow", "the work\n");
+        let tree = || stage.tree().noting(stage.at("git.busy"));
+        let lock = stage.repo().join(".git/index.lock");
+        {
+            let killed = tree();
+            let mut settling = std::pin::pin!(settle(&killed, Dirty::Commit));
+            while !lock.exists() {
+                let soon = tokio::time::sleep(Duration::from_millis(5));
+                tokio::select! {
+                    settled = &mut settling => panic!("{settled:?}"),
+                    () = soon => {}
+                }
+            }
+            // Nothing is asked to end: the guard kills all that is below it, and the tree hears of nothing any more.
+        }
+        stage.guard.clone().close().await;
+        assert!(lock.exists() && stage.at("git.busy").exists());
+        stage.git(&["config", "--unset", "filter.slow.clean"]);
+        let guard = Guard::start(Path::new(env!("CARGO_BIN_EXE_provost"))).await.unwrap();
+        let stage = Stage { guard, ..stage };
+        let tree = || stage.tree().noting(stage.at("git.busy"));
+        let taken = lock.metadata().unwrap().modified().unwrap();
+        // One that was there before is somebody else's.
+        let before = taken - Duration::from_secs(3600);
+        std::fs::File::options().write(true).open(&lock).unwrap().set_modified(before).unwrap();
+        assert_eq!(settle(&tree(), Dirty::Stash).await.action, TreeAction::Failed);
+        std::fs::File::options().write(true).open(&lock).unwrap().set_modified(taken).unwrap();
+        let settled = settle(&tree(), Dirty::Stash).await;
+        assert_eq!(settled.action, TreeAction::Stashed, "{settled:?}");
+        assert!(settled.lock_removed.unwrap().ends_with("/.git/index.lock"));
+        assert!(!stage.at("git.busy").exists());
+        // The next one is not ours.
+        stage.put("a.txt", "two\n");
+        stage.put(".git/index.lock", "somebody's");
+        let settled = settle_round(&tree(), 4, Dirty::Stash, "2026-11-28T10:01:00Z").await;
+        assert_eq!((settled.action, settled.lock_removed), (TreeAction::Failed, None));
+    });
+}
+
 #[test]
 fn a_lock_that_is_not_ours_is_left_alone_and_said() {
     run(async {
