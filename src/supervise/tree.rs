@@ -272,7 +272,7 @@ impl Tree {
         } else if policy == Dirty::Commit {
             self.commit(mark, &status, &spared, &top).await?
         } else {
-            self.stash(mark, &status, &spared, &top).await?
+            self.stash(mark, &status, &spared, &top, untold).await?
         };
         self.settled.store(true, Ordering::Relaxed);
         settled.reason = match done.action {

@@ -23,13 +23,14 @@ const NOT_STORED: &str = "Cannot save the current status";
 const BETWEEN: Duration = Duration::from_millis(50);
 
 impl Tree {
-    /// Stashes all that is dirty and not spared.
+    /// Stashes all that is dirty and not spared. `untold`: an earlier provost may have, and not said so.
     pub(super) async fn stash(
         &self,
         mark: &Mark,
         status: &Status,
         spared: &Spared,
         top: &Path,
+        untold: bool,
     ) -> Result<Done, TreeError> {
         if status.head.is_none() {
             return Ok(Done::failed(
@@ -48,11 +49,19 @@ impl Tree {
                 "{what} is under way, and a stash would lose its parents: conclude or abort it"
             )));
         }
-        if let Some(commit) = self.stashed(mark, Some(self.bounds.again)).await? {
-            let again = format!("the work tree is dirty again within {:?} of its stash", self.bounds.again);
+        // One of any age, where a provost was killed before it could tell: git stores the stash first and clears the tree
+        // after, so all of it is in there, and a second stash would leave it unnamed.
+        let within = (!untold).then_some(self.bounds.again);
+        if let Some(commit) = self.stashed(mark, within).await? {
+            let why = match within {
+                Some(again) => format!("the work tree is dirty again within {again:?} of its stash"),
+                None => {
+                    "provost was killed at the stash, and the work tree has a part of it still".to_owned()
+                }
+            };
             return Ok(Done {
                 commit: Some(commit),
-                reason: Some(again),
+                reason: Some(why),
                 ..Done::of(TreeAction::StashedBefore)
             });
         }

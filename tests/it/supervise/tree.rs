@@ -297,6 +297,26 @@ fn what_was_put_away_before_a_crash_is_found_and_told_once() {
     });
 }
 
+/// A provost that was killed while its git cleared the tree: the stash has it all, and is named however late the next one comes.
+#[test]
+fn a_stash_that_was_cut_short_is_named_and_what_is_left_stays() {
+    run(async {
+        let stage = Stage::new().await;
+        stage.put("one.txt", "1\n");
+        stage.put("two.txt", "2\n");
+        let cut = settle(&stage.tree(), Dirty::Stash).await;
+        stage.put("two.txt", "2\n");
+        let tree = stage.tree();
+        let found = settle_round(&tree, 3, Dirty::Stash, "2026-11-28T11:00:00Z").await;
+        assert_eq!((found.action, &found.commit), (TreeAction::StashedBefore, &cut.commit));
+        assert!(found.reason.unwrap().contains("killed at the stash"));
+        assert_eq!(stage.text("two.txt"), "2\n");
+        let next = settle_round(&tree, 4, Dirty::Stash, "2026-11-28T11:01:00Z").await;
+        assert_eq!(next.action, TreeAction::Stashed, "{next:?}");
+        assert!(next.commit != cut.commit && !stage.has("two.txt"));
+    });
+}
+
 #[test]
 fn a_commit_names_the_round_and_is_neither_signed_nor_pushed() {
     run(async {
