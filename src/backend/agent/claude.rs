@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::dialect::{Begun, Dialect, ExitFacts, Signal, Tail};
+use super::text::ANSWER_BYTES;
 use crate::backend::{Answer, Report};
 use crate::event::{
     AttemptAccepted, AttemptRetrying, Failure, FaultClass, SessionId, ToolCalled, ToolId, TurnNumber,
@@ -28,10 +29,10 @@ use wire::{Block, Delta, Line, Message, StreamLine, about, content_bytes};
 const PARTIAL_BYTES: usize = 64 * 1024;
 
 /// A message of the assistant, which comes as one line a content block.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Turn {
     id: String,
-    text: String,
+    text: Tail,
     tool_calls: u64,
 }
 
@@ -106,17 +107,18 @@ impl ClaudeDialect {
     }
 
     fn end_turn(&mut self, out: &mut Vec<Signal>) {
-        let Some(turn) = self.turn.take() else { return };
+        let Some(mut turn) = self.turn.take() else { return };
+        let text = turn.text.take();
         // Who watches sees the text before the message that it belongs to ends.
         self.flush(out);
         self.turns = self.turns.next();
-        if !turn.text.trim().is_empty() {
-            self.last_text.clone_from(&turn.text);
+        if !text.trim().is_empty() {
+            self.last_text.clone_from(&text);
         }
         out.push(Signal::Report(Report::Turn {
             turn: self.turns,
             message: None,
-            text: turn.text,
+            text,
             tool_calls: turn.tool_calls,
             // What a message carries here is as of its start; the whole is in the result.
             usage: None,
@@ -193,7 +195,7 @@ impl ClaudeDialect {
             let id = message.id.as_deref().unwrap_or_default();
             if self.turn.as_ref().is_none_or(|turn| turn.id != id || id.is_empty()) {
                 self.end_turn(out);
-                self.turn = Some(Turn { id: id.to_owned(), ..Turn::default() });
+                self.turn = Some(Turn { id: id.to_owned(), text: Tail::new(ANSWER_BYTES), tool_calls: 0 });
             }
             self.api_error = None;
             self.retry = None;
@@ -205,7 +207,7 @@ impl ClaudeDialect {
                     let text = block.text.as_deref().unwrap_or_default();
                     self.emitted |= !text.is_empty();
                     if let Some(turn) = &mut self.turn {
-                        turn.text.push_str(text);
+                        turn.text.push(text);
                     }
                 }
                 Some("tool_use") => self.tool_use(block, side, out),

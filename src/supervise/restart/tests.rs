@@ -309,6 +309,27 @@ fn a_restart_in_the_wait_does_not_begin_it_anew() {
     assert_eq!(bench.verdict(), Verdict::Wait(first));
 }
 
+/// W6: nor does one in the long pause of a memory loop, which counts once however often it is begun anew.
+#[test]
+fn a_restart_in_the_pause_of_a_memory_loop_neither_ends_nor_doubles_it() {
+    let mut bench = Bench::new(|_| {});
+    (0..5).for_each(|_| bench.round((90, true, memory())));
+    let Verdict::Wait(first) = bench.verdict() else { panic!("no wait") };
+    assert_eq!(first.cause, WaitCause::MemoryLoop);
+    for _ in 0..3 {
+        bench.push(WaitStarted { reason: String::new(), until: first.until, cause: Some(first.cause) });
+        bench.pass(100);
+        let after = bench.tally.last_seq;
+        bench.push(crate::event::RunResumed { after, cut_bytes: 0, in_doubt: Vec::new(), pid: 2 });
+        assert_eq!(bench.verdict(), Verdict::Wait(first.clone()));
+    }
+    assert_eq!(bench.tally.streak.memory_pauses.len(), 1);
+    bench.pass(1500);
+    assert_eq!(bench.short(), "ready");
+    bench.round((90, true, memory()));
+    assert_eq!((bench.short().as_str(), bench.tally.streak.memory), ("backoff 6", 1), "it counts anew");
+}
+
 /// W8: a lock that somebody holds, or a full disk, is no round, uses none up, and never counts as a crash.
 #[test]
 fn an_environmental_failure_is_no_round() {

@@ -32,6 +32,28 @@ fn said(text: &str) -> serde_json::Value {
 const START_LINE: &str =
     r#"{"type":"stream_event","event":{"type":"message_start","message":{}},"parent_tool_use_id":null}"#;
 
+/// An agent that never comes to the end of a message fills neither the memory nor the disk with it.
+#[test]
+fn of_an_endless_message_the_last_part_is_kept() {
+    let mut dialect = ClaudeDialect::new();
+    let mut out = Vec::new();
+    let line = said(&"and on ".repeat(100_000)).to_string();
+    for _ in 0..20 {
+        dialect.line(line.as_bytes(), &mut out);
+    }
+    dialect.line(said("the end").to_string().as_bytes(), &mut out);
+    dialect.end(&mut out);
+    let texts: Vec<&str> = out
+        .iter()
+        .filter_map(|signal| match signal {
+            Signal::Report(Report::Turn { text, .. }) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let [text] = texts[..] else { panic!("{} messages", texts.len()) };
+    assert!(text.len() <= ANSWER_BYTES && text.ends_with("and on the end"), "{} bytes", text.len());
+}
+
 #[test]
 fn an_old_result_without_text_means_the_last_message() {
     let result = json!({"type": "result", "is_error": false, "usage": {"input_tokens": 3}});
