@@ -121,7 +121,10 @@ impl Run {
                 Err(failure)
             }
         };
-        self.sync_unless_ending(outcome.is_ok())?;
+        // An answer settles the round at once, and that waits for the disk.
+        if outcome.is_err() {
+            self.sync_unless_ending(false)?;
+        }
         Ok(outcome)
     }
 
