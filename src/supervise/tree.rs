@@ -72,6 +72,9 @@ impl Default for Bounds {
     }
 }
 
+/// Reads from the files of a repository which commit a directory in it is at; `None` where they do not say so plainly.
+pub type ReadsHead = fn(&Path) -> Option<String>;
+
 /// The work tree that an agent works in.
 pub struct Tree {
     guard: Guard,
@@ -81,6 +84,7 @@ pub struct Tree {
     run: RunId,
     bounds: Bounds,
     note: Note,
+    reads_head: Option<ReadsHead>,
     top: OnceCell<PathBuf>,
     settled: AtomicBool,
 }
@@ -122,6 +126,7 @@ impl Tree {
             run,
             bounds: Bounds::default(),
             note: Note::new(None),
+            reads_head: None,
             top: OnceCell::new(),
             settled: AtomicBool::new(false),
         }
@@ -138,6 +143,13 @@ impl Tree {
     #[must_use]
     pub fn noting(self, file: PathBuf) -> Self {
         Self { note: Note::new(Some(file)), ..self }
+    }
+
+    /// With a way to say where the tree stands that starts no process; git is asked only where that does not know. A round
+    /// must not wait for a process before it can begin.
+    #[must_use]
+    pub fn reading_head(self, reads_head: ReadsHead) -> Self {
+        Self { reads_head: Some(reads_head), ..self }
     }
 
     /// Whether the workspace lies in a work tree of git; a bare repository is none.
@@ -158,6 +170,9 @@ impl Tree {
 
     /// The commit that the work tree stands at; `None` where there is none, or git does not say so in time.
     pub async fn head(&self) -> Option<String> {
+        if let Some(head) = self.reads_head.and_then(|read| read(&self.workspace)) {
+            return Some(head);
+        }
         let call = Call::look(self.bounds.head, ["rev-parse", "-q", "--verify", "HEAD"]);
         let line = self.git_well(call).await.ok()?;
         let commit = String::from_utf8(line).ok()?.trim().to_owned();

@@ -233,7 +233,8 @@ impl Member {
             self.spared(fleet),
             self.manifest.run.clone(),
         )
-        .noting(self.dir.path().join("git.busy"));
+        .noting(self.dir.path().join("git.busy"))
+        .reading_head(journal::git_head);
         let git = self.profile.workspace.dirty != Dirty::Ignore || workspace.join(".git").exists();
         let driver = Restart::new(Making {
             base: Arc::clone(&self.profile),

@@ -152,6 +152,28 @@ fn a_clean_tree_is_clean_and_says_where_it_stands() {
     });
 }
 
+/// W1: a round began only after processes of the supervisor's own had ended.
+#[test]
+fn where_a_tree_stands_is_read_from_its_files_and_git_is_asked_where_they_do_not_say() {
+    run(async {
+        let stage = Stage::new().await;
+        let head = stage.tree().head().await.unwrap();
+        // Without a git to ask.
+        let nowhere = vec![("PATH".into(), "/nonexistent".into())];
+        let id = RunId::new("20261128T100000Z-supervise-test");
+        let tree =
+            |environment| Tree::new(stage.guard.clone(), stage.repo(), environment, Vec::new(), id.clone());
+        let reading = |environment| tree(environment).reading_head(provost::journal::git_head);
+        assert_eq!(tree(nowhere.clone()).head().await, None);
+        assert_eq!(reading(nowhere.clone()).head().await.as_ref(), Some(&head));
+        // A name for a name for a commit is more than the files say plainly.
+        stage.git(&["symbolic-ref", "refs/heads/alias", "refs/heads/main"]);
+        stage.git(&["symbolic-ref", "HEAD", "refs/heads/alias"]);
+        assert_eq!(reading(nowhere).head().await, None);
+        assert_eq!(reading(stage.environment()).head().await, Some(head));
+    });
+}
+
 #[test]
 fn a_stash_holds_all_that_a_round_has_left_and_gives_it_back() {
     run(async {
