@@ -78,29 +78,20 @@ impl Rules<'_> {
     }
 
     fn lasts(&mut self, supervise: &Supervise) {
-        let rows: [(&str, Option<Period>, &str); 6] = [
+        let rows: [(&str, Period, &str); 5] = [
             // A loop without a pause burns through its rounds when something is wrong.
-            ("supervise.pause", Some(supervise.pause), "write a duration such as \"3s\""),
-            ("supervise.backoff.base", Some(supervise.backoff.base), "write a duration such as \"60s\""),
-            (
-                "supervise.backoff.ceiling",
-                Some(supervise.backoff.ceiling),
-                "write a duration such as \"30m\"",
-            ),
-            ("supervise.host.sample", Some(supervise.host.sample), "write a duration such as \"10s\""),
+            ("supervise.pause", supervise.pause, "write a duration such as \"3s\""),
+            ("supervise.backoff.base", supervise.backoff.base, "write a duration such as \"60s\""),
+            ("supervise.backoff.ceiling", supervise.backoff.ceiling, "write a duration such as \"30m\""),
+            ("supervise.host.sample", supervise.host.sample, "write a duration such as \"10s\""),
             (
                 "supervise.host.disk_growth_window",
-                Some(supervise.host.disk_growth_window),
+                supervise.host.disk_growth_window,
                 "write a duration such as \"30m\"",
-            ),
-            (
-                "supervise.detect.stale",
-                supervise.detect.stale,
-                "write a duration, or remove it for 1.5 times `round.timeout`",
             ),
         ];
         for (key, period, help) in rows {
-            if period.is_some_and(|period| period.0.is_zero()) {
+            if period.0.is_zero() {
                 self.refuse(key, format!("`{key}` must not be zero"), "no time at all", help);
             }
         }

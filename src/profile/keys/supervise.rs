@@ -242,7 +242,7 @@ pub struct Detect {
     pub rate_threshold: f64,
     /// Dirty trees in a row that are too many, 1 or more.
     pub orphan_chain: u32,
-    /// How long nothing may be written before the loop counts as stale; 1.5 times `round.timeout` when absent.
+    /// How long nothing may be written before the loop counts as stale; 1.5 times `round.timeout` when absent, and `0s` never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<Period>,
 }

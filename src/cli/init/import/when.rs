@@ -151,19 +151,12 @@ pub(super) fn detect(source: &mut Source, draft: &mut Draft) -> Result<(), Probl
         _ => {}
     }
     if let Some(leaf) = source.take(&["monitor", "supervisor_stale_threshold_s"]) {
-        match leaf.whole().unwrap_or(0) {
-            0 => draft.gone(
-                "monitor.supervisor_stale_threshold_s",
-                Some(&leaf),
-                "`provost peek --alerts` always looks; it is 1.5 times `round.timeout`",
-            ),
-            seconds => draft.put(
-                "supervise.detect",
-                "stale",
-                Value::from(super::table::seconds_as_text(seconds)),
-                Some(&leaf),
-            ),
-        }
+        draft.put(
+            "supervise.detect",
+            "stale",
+            Value::from(super::table::seconds_as_text(leaf.whole().unwrap_or(0))),
+            Some(&leaf),
+        );
     }
     Ok(())
 }
