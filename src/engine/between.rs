@@ -23,7 +23,7 @@ impl<'a> View<'a> {
         let (tally, clock) = (emitter.tally(), emitter.clock());
         let now = clock.stamp();
         let wall_s = tally.started_at.map_or(0.0, |started| seconds_between(started, now));
-        View { tally, budget, wall_s, now, instant: clock.now(), checked }
+        View { tally, budget, wall_s, now, instant: clock.now(), checked, draining: false }
     }
 }
 
@@ -39,11 +39,17 @@ impl Run {
         if asked.times <= self.patience() { RunOutcome::Stopped } else { asked.by.outcome() }
     }
 
+    /// What is still to be done before a run ends that drains: nothing but to check and to record.
+    pub(super) async fn last_step(&mut self) -> Option<Step> {
+        self.next_step().await.filter(|step| matches!(step, Step::Check(_) | Step::Tell(_)))
+    }
+
     /// The next step; `None` when somebody wants the end meanwhile.
     pub(super) async fn next_step(&mut self) -> Option<Step> {
-        let view = View::of(&self.emitter, &self.budget, self.oracle.is_some());
         let mut shutdown = self.shutdown.clone();
         let patience = shutdown.times().max(u32::from(self.driver.drains()));
+        let draining = shutdown.asked().is_some();
+        let view = View { draining, ..View::of(&self.emitter, &self.budget, self.oracle.is_some()) };
         tokio::select! {
             step = self.driver.next(view) => Some(step),
             // What it does may be work of its own, such as a stash: that is not cut short by a request to drain.

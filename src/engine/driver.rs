@@ -28,6 +28,9 @@ pub struct View<'a> {
     pub instant: Instant,
     /// Whether there is a check.
     pub checked: bool,
+    /// Whether somebody wants the end and the run drains: what the last round has left is still to be seen to, and nothing
+    /// else is to be begun.
+    pub draining: bool,
 }
 
 /// A round that a driver wants.

@@ -191,17 +191,31 @@ impl Run {
             self.acknowledge()?;
             self.consult()?;
             let open = self.emitter.tally().open.is_some();
-            if let Some(asked) = self.shutdown.asked()
-                && !open
-            {
-                return self.end(self.outcome_of(&asked), asked.by.to_string());
+            let times = self.shutdown.times();
+            let asked = self.shutdown.asked().filter(|_| !open);
+            if let Some(asked) = asked.as_ref().filter(|asked| asked.times > self.patience()) {
+                return self.end(self.outcome_of(asked), asked.by.to_string());
             }
             if let Some((outcome, why)) = self.verdict.clone()
                 && !open
             {
                 return self.end(outcome, why);
             }
-            match self.next_step().await {
+            let step = match &asked {
+                None => self.next_step().await,
+                // What the last round has left is seen to, unless somebody becomes impatient.
+                Some(asked) => match self.last_step().await {
+                    None if self.shutdown.times() == times => {
+                        return self.end(self.outcome_of(asked), asked.by.to_string());
+                    }
+                    step => step,
+                },
+            };
+            // Asked while the driver made up its mind: nothing is begun any more.
+            if self.shutdown.times() > times && matches!(step, Some(Step::Round(_) | Step::Wait(_))) {
+                continue;
+            }
+            match step {
                 None => {}
                 Some(Step::Round(order)) => self.round(order).await?,
                 Some(Step::Reopen(order)) => self.reopen(order).await?,

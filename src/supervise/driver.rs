@@ -109,6 +109,14 @@ impl Restart {
         {
             return Step::Check(last.round);
         }
+        // First of all: the last round of a loop leaves its work where every other one does.
+        let put_away = self.put_away(&view).await;
+        if let Some(told @ Step::Tell(_)) = put_away {
+            return told;
+        }
+        if view.draining {
+            return Step::End(RunOutcome::Stopped, "nothing is left to be seen to".to_owned());
+        }
         if let Some(end) = self.files_say() {
             return end;
         }
@@ -116,8 +124,8 @@ impl Restart {
         if let Verdict::End(outcome, why) = verdict {
             return Step::End(outcome, why);
         }
-        if let Some(told) = self.put_away(&view).await {
-            return told;
+        if let Some(wait) = put_away {
+            return wait;
         }
         if let Verdict::Wait(pause) = verdict {
             return Step::Wait(pause);
@@ -202,7 +210,10 @@ impl Restart {
                 Err(why) => Err(wait(0, why)),
             },
             Some(Choice::Run(phase)) => Ok(Some(phase)),
-            Some(Choice::WaitFor { phase, why }) => Err(wait(self.place(Some(&phase)), why)),
+            Some(Choice::WaitFor { phase, why: Why { reason, until } }) => {
+                let why = Why { reason: format!("phase `{phase}`: {reason}"), until };
+                Err(wait(self.place(Some(&phase)), why))
+            }
             Some(Choice::Skip { chosen, skipped, why }) => {
                 if self.skipped == Some(number) {
                     return Ok(Some(chosen));

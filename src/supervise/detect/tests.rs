@@ -268,7 +268,7 @@ impl Watch {
 }
 
 fn view<'a>(tally: &'a Tally, budget: &'a BudgetCeilings, now: Timestamp, instant: Instant) -> View<'a> {
-    View { tally, budget, wall_s: 0.0, now, instant, checked: false }
+    View { tally, budget, wall_s: 0.0, now, instant, checked: false, draining: false }
 }
 
 /// A word of the journal as what it stands for.

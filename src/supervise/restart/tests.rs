@@ -85,6 +85,7 @@ impl Bench {
             now: self.now,
             instant: Instant::now(),
             checked: false,
+            draining: false,
         };
         verdict(&self.settings, &view, 7)
     }
