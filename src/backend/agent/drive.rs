@@ -213,7 +213,9 @@ impl Shared {
         let (verdict, bytes, redacted) = match read {
             Some(read) => {
                 let verdict = match read.error {
-                    Some(error) => Err(local(format!("failed to write the transcript: {error}"))),
+                    Some(error) => {
+                        Err(Failure::of_disk(&error, format!("failed to write the transcript: {error}")))
+                    }
                     None => lock(&dialect).finish(facts, &stderr),
                 };
                 (verdict, read.bytes, read.redacted + said)
@@ -283,7 +285,7 @@ fn open(path: &Path) -> Result<File, Failure> {
         .create(true)
         .append(true)
         .open(path)
-        .map_err(|error| local(format!("failed to open {}: {error}", path.display())))
+        .map_err(|error| Failure::of_disk(&error, format!("failed to open {}: {error}", path.display())))
 }
 
 /// Has a conversation ask the agent to leave its work, and says whether it was asked.

@@ -15,14 +15,15 @@ pub(super) fn local(text: impl Into<String>) -> Failure {
 
 /// Makes a directory that is its owner's alone, parents included.
 pub(super) fn directory(path: &Path) -> Result<(), Failure> {
-    ensure_private_dir(path).map_err(|error| local(format!("failed to make {}: {error}", path.display())))
+    ensure_private_dir(path)
+        .map_err(|error| Failure::of_disk(&error, format!("failed to make {}: {error}", path.display())))
 }
 
 /// Writes a file that is its owner's alone.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write_atomic_unsynced(path, bytes)
         .map(drop)
-        .map_err(|error| local(format!("failed to write {}: {error}", path.display())))
+        .map_err(|error| Failure::of_disk(&error, format!("failed to write {}: {error}", path.display())))
 }
 
 /// The file with a prompt that is on record, which it is before the agent starts. Where the record hides a secret of it,

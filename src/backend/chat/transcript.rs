@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::{Gone, Link, Report};
-use crate::event::{Failure, FaultClass, FaultScope};
+use crate::event::Failure;
 use crate::file::Secrets;
 
 /// An open transcript.
@@ -25,10 +25,8 @@ impl Transcript {
             let bytes = file.metadata()?.len();
             Ok(Self { file, bytes, secrets })
         });
-        opened.map_err(|error| Failure {
-            scope: FaultScope::Local,
-            ..Failure::ours(FaultClass::Unknown, format!("transcript `{}`: {error}", path.display()))
-        })
+        opened
+            .map_err(|error| Failure::of_disk(&error, format!("failed to open {}: {error}", path.display())))
     }
 
     /// How long it is.

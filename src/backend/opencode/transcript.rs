@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::event::{Failure, FaultClass, FaultScope};
+use crate::event::Failure;
 use crate::file::Secrets;
 
 /// An open transcript.
@@ -27,10 +27,8 @@ impl Transcript {
             let bytes = file.metadata()?.len();
             Ok(Self { file, secrets: secrets.clone(), bytes })
         });
-        opened.map_err(|error| Failure {
-            scope: FaultScope::Local,
-            ..Failure::ours(FaultClass::ConfigMissing, format!("failed to open {}: {error}", path.display()))
-        })
+        opened
+            .map_err(|error| Failure::of_disk(&error, format!("failed to open {}: {error}", path.display())))
     }
 
     /// How long it is.

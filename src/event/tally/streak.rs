@@ -3,12 +3,13 @@
 //! They are part of the fold, so that a restart of provost, a crash of it, and an upgrade change none of them.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::OpenRound;
-use crate::event::{Failure, FaultClass, RoundEnded, RoundOutcome, TreeAction, WaitCause};
+use crate::event::{Failure, FaultClass, FaultScope, RoundEnded, RoundOutcome, TreeAction, WaitCause};
 
 /// A round that fails within this time has crashed, milliseconds.
 const CRASH_WITHIN_MS: u64 = 60_000;
@@ -130,6 +131,14 @@ impl Failure {
     /// The failure of a round that could not begin for a reason that is not its own and goes away: a full disk, a lock.
     pub fn environment(evidence: impl Into<String>) -> Self {
         Self { rule: ENVIRONMENT.to_owned(), ..Self::ours(FaultClass::SelfAbort, evidence) }
+    }
+
+    /// The failure of what could not be written to a disk: it passes where the disk is full, and else is this machine's.
+    pub fn of_disk(error: &io::Error, evidence: impl Into<String>) -> Self {
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Self::environment(evidence);
+        }
+        Self { scope: FaultScope::Local, ..Self::ours(FaultClass::ConfigMissing, evidence) }
     }
 
     /// Whether it is that.
