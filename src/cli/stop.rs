@@ -223,7 +223,7 @@ fn not_in_time(dir: &RunDir, answers: &Answers, args: &StopArgs) -> CliError {
     if answers.effect == Some(StopEffect::Draining) && !args.now {
         let what = format!("the run in {place} is draining still after {timeout}: {}", under_way(dir));
         return CliError::inconclusive(what).hint(
-            "it ends by itself when that is over; `provost stop --now` ends the agent without its grace",
+            "it ends by itself when that is over; `provost stop --now` ends the agent, after its grace",
         );
     }
     let error = CliError::not_good(format!(

@@ -54,7 +54,9 @@ pub(super) async fn findings(
             .collect();
         let mut places = vec![root.to_owned()];
         places.extend(args.out.as_ref().map(|out| context.cwd.join(out)));
-        let disk = match disk_state(&settings.host, &Sampler::new(Path::new("/"), root, None).sample(None)) {
+        // The root is made later; it will lie on the disk of what there is of its path.
+        let there = root.ancestors().find(|path| path.exists()).unwrap_or(root);
+        let disk = match disk_state(&settings.host, &Sampler::new(Path::new("/"), there, None).sample(None)) {
             DiskState::Critical(why) => Some(why),
             DiskState::Fine | DiskState::Warning(_) => None,
         };

@@ -282,6 +282,8 @@ impl Member {
         let files = [&self.settings.stop_file, &self.settings.done_file].into_iter().flatten();
         let mut spared: Vec<PathBuf> = files.map(|file| workspace.join(file)).collect();
         spared.extend([fleet.root.clone(), self.dir.path().to_owned()]);
+        // Who works in a home directory has it there.
+        spared.extend(fleet.context.state());
         spared.extend(fleet.args.metrics_file.as_ref().map(|file| fleet.context.cwd.join(file)));
         spared
     }
@@ -310,9 +312,11 @@ enum Earlier {
     Changed(RunId),
 }
 
-/// The newest run of `supervise` with this name of a profile that is not over and that nobody drives.
+/// The newest run of `supervise` with this profile and task that is not over and that nobody drives; without one, the newest
+/// that another text of the profile or another task has left so.
 fn earlier(root: &Path, manifest: &Manifest) -> Result<Option<Earlier>, CliError> {
     let name = manifest.profile.get("name");
+    let mut changed = None;
     for id in journal::list(root).map_err(environment)? {
         let Ok(dir) = RunDir::open(root.join("runs").join(id.as_str())) else { continue };
         let Ok(held) = Manifest::read(&dir) else { continue };
@@ -320,15 +324,23 @@ fn earlier(root: &Path, manifest: &Manifest) -> Result<Option<Earlier>, CliError
         if held.verb != "supervise" || held.profile.get("name") != name || !same_place {
             continue;
         }
-        let seen = journal::snapshot(&dir).map_err(environment)?;
-        let over = seen.tally.ended.as_ref().is_some_and(|ended| !ended.outcome.can_go_on());
-        if over || seen.state == RunState::Live {
-            return Ok(None);
-        }
         let same = held.profile_sha256 == manifest.profile_sha256 && held.task_sha256 == manifest.task_sha256;
-        return Ok(Some(if same { Earlier::GoOn(dir) } else { Earlier::Changed(id) }));
+        if !same && changed.is_some() {
+            continue;
+        }
+        let seen = journal::snapshot(&dir).map_err(environment)?;
+        // Another member of the fleet has it.
+        if seen.state == RunState::Live {
+            continue;
+        }
+        let over = seen.tally.ended.as_ref().is_some_and(|ended| !ended.outcome.can_go_on());
+        match (same, over) {
+            (true, false) => return Ok(Some(Earlier::GoOn(dir))),
+            (true, true) => break,
+            (false, _) => changed = Some((!over).then_some(id)),
+        }
     }
-    Ok(None)
+    Ok(changed.flatten().map(Earlier::Changed))
 }
 
 /// Whether what went wrong with the disk may pass.
