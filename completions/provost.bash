@@ -500,7 +500,7 @@ _provost() {
             return 0
             ;;
         provost__subcmd__stop)
-            opts="-q -v -h --now --no-wait --timeout --root --color --quiet --verbose --help"
+            opts="-q -v -h --all --now --no-wait --timeout --root --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -121,7 +121,8 @@ complete -c provost -n "__fish_provost_using_subcommand stop" -l root -d 'Where 
 complete -c provost -n "__fish_provost_using_subcommand stop" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
 always\t'Always'
 never\t'Never'"
-complete -c provost -n "__fish_provost_using_subcommand stop" -l now -d 'End the agent without its grace, as after a second Ctrl-C'
+complete -c provost -n "__fish_provost_using_subcommand stop" -l all -d 'Every live run under the root, such as the members of a fleet'
+complete -c provost -n "__fish_provost_using_subcommand stop" -l now -d 'End the agent without its grace, as after a second Ctrl-C; of `supervise`, end the round with the agent\'s grace'
 complete -c provost -n "__fish_provost_using_subcommand stop" -l no-wait -d 'Return once the run has acknowledged the request'
 complete -c provost -n "__fish_provost_using_subcommand stop" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand stop" -s v -l verbose -d 'Say more'

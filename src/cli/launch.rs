@@ -159,7 +159,7 @@ pub(super) fn resume(dir: &RunDir, verb: &str) -> Result<Again, CliError> {
         ));
     }
     // Before the journal is ours: who asks from then on asks us.
-    let late = super::stop::left_behind(&dir);
+    let late = super::stop::left_behind(dir);
     let (writer, recovered) = if dir.journal().exists() {
         Writer::resume(dir).map_err(environment)?
     } else {

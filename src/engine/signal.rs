@@ -231,7 +231,7 @@ impl Shutdown {
         let mut heard = self.heard.clone();
         if heard.wait_for(|heard| !heard.steers.is_empty()).await.is_err() {
             // Nobody can ask any more.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

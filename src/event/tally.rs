@@ -461,7 +461,7 @@ impl Tally {
         }
         match ended.outcome {
             _ if ended.failure.as_ref().is_some_and(Failure::is_environmental) => {
-                self.outcomes.environment += 1
+                self.outcomes.environment += 1;
             }
             RoundOutcome::Answered => self.outcomes.answered += 1,
             RoundOutcome::Failed | RoundOutcome::TimedOut => self.outcomes.failed += 1,

@@ -98,7 +98,7 @@ impl Restart {
         if let Some(open) = &tally.open {
             let cast = self.place(open.phase.as_ref());
             let order = Order { phase: open.phase.clone(), cast, ..Order::plain(open.round) };
-            return Step::Reopen(self.complete(order, open.fresh_eyes, tally));
+            return Step::Reopen(Self::complete(order, open.fresh_eyes, tally));
         }
         self.permit = None;
         let last = tally.last_round();
@@ -315,18 +315,14 @@ impl Restart {
     /// The right to run a round.
     fn take_turn(&mut self, view: &View<'_>) -> Option<Step> {
         let turns = self.made.turn.as_ref()?;
-        match Arc::clone(turns).try_acquire_owned() {
-            Ok(permit) => {
-                (self.permit, self.queued) = (Some(permit), None);
-                None
-            }
-            Err(_) => {
-                self.queued = Some(view.instant + TURN);
-                let reason = "as many rounds run as may run at once".to_owned();
-                let until = view.now.checked_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX);
-                Some(Step::Wait(Pause { cause: WaitCause::Turn, reason, until }))
-            }
+        if let Ok(permit) = Arc::clone(turns).try_acquire_owned() {
+            (self.permit, self.queued) = (Some(permit), None);
+            return None;
         }
+        self.queued = Some(view.instant + TURN);
+        let reason = "as many rounds run as may run at once".to_owned();
+        let until = view.now.checked_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX);
+        Some(Step::Wait(Pause { cause: WaitCause::Turn, reason, until }))
     }
 
     /// The round itself.
@@ -360,10 +356,10 @@ impl Restart {
             (_, None) => (None, None),
         };
         let order = Order { phase, cast, head, fingerprint, files: Some(files), ..Order::plain(number) };
-        Step::Round(self.complete(order, fresh_eyes, view.tally))
+        Step::Round(Self::complete(order, fresh_eyes, view.tally))
     }
 
-    fn complete(&self, order: Order, fresh_eyes: bool, tally: &Tally) -> Order {
+    fn complete(order: Order, fresh_eyes: bool, tally: &Tally) -> Order {
         let notes = notes::of(tally, order.phase.as_ref(), fresh_eyes);
         Order { fresh_eyes, notes, ..order }
     }

@@ -201,7 +201,7 @@ fn doubled(base: Duration, times: u64, ceiling: Duration) -> Duration {
 /// Between [`SPREAD`], drawn for this round of this run and no other: a restart draws the same.
 fn spread(seed: u64, round: RoundNumber) -> Duration {
     let (least, most) = SPREAD;
-    least + (most - least).mul_f64(fault::fraction(seed.wrapping_add(round.0)))
+    least + most.saturating_sub(least).mul_f64(fault::fraction(seed.wrapping_add(round.0)))
 }
 
 #[cfg(test)]

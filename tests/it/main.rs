@@ -1,6 +1,11 @@
 //! Provost from outside: one binary, so that it links once; one module per verb or question.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::allow_attributes, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "tests write files and start programs")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what a long test has found, and why one was left out"
+)]
 #![allow(missing_docs, reason = "tests")]
 
 mod accounts;

@@ -1,4 +1,16 @@
 //! The loop of `supervise`, and what it stands on.
 
+mod battery;
+mod breakers;
+mod drain;
+mod ends;
+mod fleet;
+mod full_disk;
+mod holder;
+mod killed;
+mod leftovers;
+mod phases;
+mod prompts;
 mod soak;
 mod tree;
+mod work;

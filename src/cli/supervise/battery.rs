@@ -1,5 +1,6 @@
 //! What must be right before a loop begins, checked on what this machine has.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::json;
@@ -109,7 +110,7 @@ fn line(context: &Context, profile: &str, finding: &Finding, several: bool) -> S
     let whose = if several { format!("{profile}: ") } else { String::new() };
     let mut line = format!("{word} {:<16} {whose}{}\n", finding.check, finding.message);
     if !finding.ok && !finding.remedy.is_empty() {
-        line.push_str(&format!("{:>23} {}\n", "help:", finding.remedy));
+        let _ = writeln!(line, "{:>23} {}", "help:", finding.remedy);
     }
     line
 }

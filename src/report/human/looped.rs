@@ -1,14 +1,14 @@
 //! What the loop of `supervise` does between rounds, in a line each.
 
 use super::style::{self, Ink};
-use crate::event::{Kind, SteerEffect, TreeAction, TreeSettled};
+use crate::event::{Kind, PhaseName, SteerEffect, TreeAction, TreeSettled};
 
 /// The line of an event of the loop, and how it looks; `None` where there is nothing worth a line.
 pub(super) fn line(kind: &Kind) -> Option<(String, Ink)> {
     Some(match kind {
         Kind::TreeSettled(tree) => tree_settled(tree)?,
         Kind::PhaseSkipped(skipped) => {
-            let names: Vec<&str> = skipped.skipped.iter().map(|phase| phase.as_str()).collect();
+            let names: Vec<&str> = skipped.skipped.iter().map(PhaseName::as_str).collect();
             let text = format!(
                 "phase {} instead of {}: {}",
                 skipped.chosen,

@@ -25,9 +25,9 @@ struct Bench {
 impl Bench {
     fn new(change: impl FnOnce(&mut Supervise)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(
-            dir.path().join("p.toml"),
-            "schema = 1\nname = \"p\"\n[agent]\nharness = \"command\"\ncommand = [\"true\"]\n[supervise]\n",
+        crate::file::write_atomic_unsynced(
+            &dir.path().join("p.toml"),
+            b"schema = 1\nname = \"p\"\n[agent]\nharness = \"command\"\ncommand = [\"true\"]\n[supervise]\n",
         )
         .unwrap();
         let source = crate::profile::Source { path: "p.toml".as_ref(), sets: &[], cwd: dir.path() };
@@ -103,16 +103,16 @@ impl Bench {
     }
 }
 
-fn crash() -> Option<Failure> {
-    Some(Failure::ours(FaultClass::AgentCrash, "exit code 1"))
+fn crash() -> Failure {
+    Failure::ours(FaultClass::AgentCrash, "exit code 1")
 }
 
-fn of(class: FaultClass) -> Option<Failure> {
-    Some(Failure::ours(class, "evidence"))
+fn of(class: FaultClass) -> Failure {
+    Failure::ours(class, "evidence")
 }
 
-fn memory() -> Option<Failure> {
-    Some(Failure::memory("full avg10 is 71"))
+fn memory() -> Failure {
+    Failure::memory("full avg10 is 71")
 }
 
 fn table(name: &str, change: impl FnOnce(&mut Supervise), rows: &[(Row, &str)]) {
@@ -127,13 +127,17 @@ fn table(name: &str, change: impl FnOnce(&mut Supervise), rows: &[(Row, &str)]) 
 #[test]
 fn the_pause_is_short_and_grows_with_crashes() {
     table("good", |_| {}, &[((5, true, None), "pause 3"), ((5, true, None), "pause 3")]);
-    table("long failure", |_| {}, &[((90, true, crash()), "pause 6"), ((90, true, crash()), "pause 6")]);
+    table(
+        "long failure",
+        |_| {},
+        &[((90, true, Some(crash())), "pause 6"), ((90, true, Some(crash())), "pause 6")],
+    );
     table(
         "crashes",
         |_| {},
         &[
-            ((5, true, crash()), "backoff 6"),
-            ((5, true, crash()), "backoff 12"),
+            ((5, true, Some(crash())), "backoff 6"),
+            ((5, true, Some(crash())), "backoff 12"),
             ((5, true, None), "pause 3"),
         ],
     );
@@ -142,7 +146,7 @@ fn the_pause_is_short_and_grows_with_crashes() {
 /// Scar Run 6: about 100 empty rounds; section 6, `crash_loop`.
 #[test]
 fn five_crashes_in_a_row_end_the_loop() {
-    let row = || ((5, true, crash()), "");
+    let row = || ((5, true, Some(crash())), "");
     let mut bench = Bench::new(|_| {});
     for _ in 0..4 {
         bench.round(row().0);
@@ -157,7 +161,7 @@ fn five_crashes_in_a_row_end_the_loop() {
 /// Scar "supervisor bug mapped to 76 would loop for ever": what is not classified counts as a crash.
 #[test]
 fn an_unknown_failure_is_bounded_by_the_breaker() {
-    let unknown = || (1, false, of(FaultClass::Unknown));
+    let unknown = || (1, false, Some(of(FaultClass::Unknown)));
     let mut bench = Bench::new(|_| {});
     (0..5).for_each(|_| bench.round(unknown()));
     assert_eq!(bench.short(), "end gave_up");
@@ -187,10 +191,10 @@ fn a_memory_loop_pauses_and_the_third_one_ends_the_loop() {
     let mut bench = Bench::new(|_| {});
     for pass in 1..=3 {
         for _ in 0..4 {
-            bench.round((90, true, memory()));
+            bench.round((90, true, Some(memory())));
             assert_eq!(bench.short(), "backoff 6");
         }
-        bench.round((90, true, memory()));
+        bench.round((90, true, Some(memory())));
         if pass == 3 {
             break;
         }
@@ -212,14 +216,14 @@ fn a_memory_loop_pauses_and_the_third_one_ends_the_loop() {
 fn a_reset_that_the_server_names_is_honoured_to_the_second() {
     let mut bench = Bench::new(|_| {});
     let reset = bench.now.checked_add(SignedDuration::from_secs(2 + 4711)).unwrap();
-    bench.round((2, false, Some(Failure { reset_at: Some(reset), ..of(FaultClass::RateLimited).unwrap() })));
+    bench.round((2, false, Some(Failure { reset_at: Some(reset), ..of(FaultClass::RateLimited) })));
     assert_eq!(bench.short(), "limit 4711");
     bench.pass(4710);
     assert_eq!(bench.short(), "limit 1");
     bench.pass(1);
     assert_eq!(bench.short(), "ready");
     let mut bench = Bench::new(|_| {});
-    let after = Failure { retry_after: Some(90.0), ..of(FaultClass::RateLimited).unwrap() };
+    let after = Failure { retry_after: Some(90.0), ..of(FaultClass::RateLimited) };
     bench.round((2, false, Some(after)));
     assert_eq!(bench.short(), "limit 90");
 }
@@ -229,11 +233,7 @@ fn a_reset_that_the_server_names_is_honoured_to_the_second() {
 fn a_weekly_quota_with_a_date_is_waited_out() {
     let mut bench = Bench::new(|_| {});
     let reset = bench.now.checked_add(SignedDuration::from_hours(5 * 24)).unwrap();
-    bench.round((
-        2,
-        false,
-        Some(Failure { reset_at: Some(reset), ..of(FaultClass::QuotaExhausted).unwrap() }),
-    ));
+    bench.round((2, false, Some(Failure { reset_at: Some(reset), ..of(FaultClass::QuotaExhausted) })));
     assert_eq!(bench.short(), format!("limit {}", 5 * 86_400 - 2));
 }
 
@@ -251,11 +251,7 @@ fn a_time_that_cannot_be_is_none() {
     ];
     for (reset_at, retry_after) in absurd {
         let mut bench = Bench::new(|_| {});
-        bench.round((
-            2,
-            false,
-            Some(Failure { reset_at, retry_after, ..of(FaultClass::RateLimited).unwrap() }),
-        ));
+        bench.round((2, false, Some(Failure { retry_after, reset_at, ..of(FaultClass::RateLimited) })));
         let Verdict::Wait(pause) = bench.verdict() else { panic!("no wait") };
         let left = pause.until.duration_since(bench.now).as_secs();
         assert!((65..=90).contains(&left), "{reset_at:?} {retry_after:?}: {left}");
@@ -273,7 +269,7 @@ fn the_ladder_doubles_to_its_ceiling() {
     ] {
         let mut bench = Bench::new(|_| {});
         for step in ladder {
-            bench.round((2, false, of(class)));
+            bench.round((2, false, Some(of(class))));
             let Verdict::Wait(pause) = bench.verdict() else { panic!("no wait") };
             let left = pause.until.duration_since(bench.now).as_secs();
             assert!((step + 5..=step + 30).contains(&left), "{class}: {left} for {step}");
@@ -286,7 +282,7 @@ fn the_ladder_doubles_to_its_ceiling() {
 fn any_round_that_ends_well_resets_the_ladder() {
     let mut bench = Bench::new(|_| {});
     for _ in 0..7 {
-        bench.round((2, false, of(FaultClass::RateLimited)));
+        bench.round((2, false, Some(of(FaultClass::RateLimited))));
         let Verdict::Wait(pause) = bench.verdict() else { panic!("no wait") };
         assert!(pause.until.duration_since(bench.now).as_secs() <= 90);
         bench.round((40, false, None));
@@ -297,7 +293,7 @@ fn any_round_that_ends_well_resets_the_ladder() {
 #[test]
 fn a_restart_in_the_wait_does_not_begin_it_anew() {
     let mut bench = Bench::new(|_| {});
-    bench.round((2, false, of(FaultClass::ServerError)));
+    bench.round((2, false, Some(of(FaultClass::ServerError))));
     let Verdict::Wait(first) = bench.verdict() else { panic!("no wait") };
     bench.push(WaitStarted { reason: String::new(), until: first.until, cause: Some(first.cause) });
     bench.pass(30);
@@ -314,7 +310,7 @@ fn a_restart_in_the_wait_does_not_begin_it_anew() {
 #[test]
 fn a_restart_in_the_pause_of_a_memory_loop_neither_ends_nor_doubles_it() {
     let mut bench = Bench::new(|_| {});
-    (0..5).for_each(|_| bench.round((90, true, memory())));
+    (0..5).for_each(|_| bench.round((90, true, Some(memory()))));
     let Verdict::Wait(first) = bench.verdict() else { panic!("no wait") };
     assert_eq!(first.cause, WaitCause::MemoryLoop);
     for _ in 0..3 {
@@ -327,7 +323,7 @@ fn a_restart_in_the_pause_of_a_memory_loop_neither_ends_nor_doubles_it() {
     assert_eq!(bench.tally.streak.memory_pauses.len(), 1);
     bench.pass(1500);
     assert_eq!(bench.short(), "ready");
-    bench.round((90, true, memory()));
+    bench.round((90, true, Some(memory())));
     assert_eq!((bench.short().as_str(), bench.tally.streak.memory), ("backoff 6", 1), "it counts anew");
 }
 
@@ -346,7 +342,7 @@ fn an_environmental_failure_is_no_round() {
 fn as_many_rounds_as_asked_for_are_done_and_a_stopped_one_is_made_again() {
     let mut bench = Bench::new(|settings| settings.rounds = Some(2));
     bench.round((40, true, None));
-    bench.round((40, true, of(FaultClass::UserAbort)));
+    bench.round((40, true, Some(of(FaultClass::UserAbort))));
     assert_eq!(bench.short(), "ready", "no pause after what a person has stopped");
     bench.round((40, true, None));
     assert_eq!(bench.short(), "end done");
@@ -354,7 +350,7 @@ fn as_many_rounds_as_asked_for_are_done_and_a_stopped_one_is_made_again() {
 
 #[test]
 fn what_a_limit_leads_to_is_the_profiles_to_say() {
-    let limited = || (2, false, of(FaultClass::RateLimited));
+    let limited = || (2, false, Some(of(FaultClass::RateLimited)));
     table("skip", |settings| settings.on_limit = OnLimit::Skip, &[(limited(), "pause 3")]);
     table("stop", |settings| settings.on_limit = OnLimit::Stop, &[(limited(), "end unavailable")]);
 }
@@ -362,13 +358,13 @@ fn what_a_limit_leads_to_is_the_profiles_to_say() {
 /// Section 6, `config_broken`.
 #[test]
 fn a_program_that_is_gone_ends_the_loop_at_once() {
-    table("gone", |_| {}, &[((0, false, of(FaultClass::ConfigMissing)), "end misconfigured")]);
+    table("gone", |_| {}, &[((0, false, Some(of(FaultClass::ConfigMissing))), "end misconfigured")]);
 }
 
 #[test]
 fn breakers_can_be_turned_off() {
     let mut bench = Bench::new(|settings| settings.give_up.crashes = 0);
-    (0..40).for_each(|_| bench.round((1, false, crash())));
+    (0..40).for_each(|_| bench.round((1, false, Some(crash()))));
     assert_eq!(bench.short(), "backoff 1800");
 }
 
@@ -384,8 +380,8 @@ proptest! {
         });
         for (seconds, used, kind) in rows {
             let failure = [
-                None, crash(), of(FaultClass::RateLimited), of(FaultClass::Transport), memory(),
-                of(FaultClass::RoundTimeout), Some(Failure::environment("disk")),
+                None, Some(crash()), Some(of(FaultClass::RateLimited)), Some(of(FaultClass::Transport)), Some(memory()),
+                Some(of(FaultClass::RoundTimeout)), Some(Failure::environment("disk")),
             ][kind].clone();
             bench.round((seconds, used, failure));
             let text = serde_json::to_string(&bench.tally).unwrap();

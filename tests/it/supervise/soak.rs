@@ -17,7 +17,7 @@ use watch::{Chance, Cut, Seen, Watch};
 /// How many times provost is killed at a random point.
 const KILLS: u64 = 30;
 /// Nothing may take longer than this for one life of provost.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Kinds of events after which provost is killed, a little later each time: between rounds, in stashes, in waits, in rounds.
 const POINTS: [&str; 16] = [

@@ -6,6 +6,7 @@ pub(crate) mod chat_api;
 pub(crate) mod completions;
 pub(crate) mod gemini;
 pub(crate) mod http;
+pub(crate) mod looped;
 pub(crate) mod mock;
 pub(crate) mod model;
 pub(crate) mod played;

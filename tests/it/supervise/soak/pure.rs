@@ -219,7 +219,7 @@ impl Loop {
         let (tally, now, instant) = (&self.tally, self.now, self.instant);
         verdict(
             &self.settings,
-            &View { tally, budget: &budget, wall_s: 0.0, now, instant, checked: false },
+            &View { tally, budget: &budget, wall_s: 0.0, now, instant, checked: false, draining: false },
             self.seed,
         )
     }
@@ -364,7 +364,7 @@ impl Loop {
         let length = pause.until.duration_since(last.settled_at).as_secs();
         let ladder = |first: i64, times: u64| (first << times.min(20)).min(1_800);
         let provider = |told: &Told| matches!(told.fate, Fate::Told(_) | Fate::Overloaded | Fate::Network);
-        let (cause, least, spread) = match last.fate {
+        let (cause, shortest, spread) = match last.fate {
             Fate::Good | Fate::Idle => (WaitCause::Pause, 3, 0),
             Fate::LongFailure | Fate::Timeout => (WaitCause::Pause, 6, 0),
             Fate::Crash => (WaitCause::Backoff, ladder(3, crashes), 0),
@@ -377,7 +377,10 @@ impl Loop {
             Fate::Stopped => panic!("a wait after what a person has stopped: {pause:?}"),
         };
         assert_eq!(pause.cause, cause, "after {last:?}");
-        assert!((least..=least + spread).contains(&length), "{length} s instead of {least} after {last:?}");
+        assert!(
+            (shortest..=shortest + spread).contains(&length),
+            "{length} s instead of {shortest} after {last:?}"
+        );
     }
 }
 

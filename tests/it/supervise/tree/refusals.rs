@@ -186,7 +186,7 @@ fn the_lock_that_a_killed_provost_has_left_is_removed_by_the_next_one() {
         let tree = || stage.tree().noting(stage.at("git.busy"));
         let taken = lock.metadata().unwrap().modified().unwrap();
         // One that was there before is somebody else's.
-        let before = taken - Duration::from_secs(3600);
+        let before = taken - Duration::from_hours(1);
         std::fs::File::options().write(true).open(&lock).unwrap().set_modified(before).unwrap();
         assert_eq!(settle(&tree(), Dirty::Stash).await.action, TreeAction::Failed);
         std::fs::File::options().write(true).open(&lock).unwrap().set_modified(taken).unwrap();
