@@ -11,6 +11,8 @@ mod killed;
 mod leftovers;
 mod phases;
 mod prompts;
+mod real_claude;
+mod real_codex;
 mod soak;
 mod tree;
 mod work;
