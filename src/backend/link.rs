@@ -3,8 +3,8 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::event::{
-    AgentExited, AlertRaised, AttemptAccepted, AttemptRetrying, Failure, FaultClass, PromptPart, ToolCalled,
-    ToolId, TurnNumber, Usage, UsageReported, UsageSource,
+    AgentExited, AlertRaised, AttemptAccepted, AttemptRetrying, Failure, FaultClass, PromptPart, RequestId,
+    ToolCalled, ToolId, TurnNumber, Usage, UsageReported, UsageSource,
 };
 
 /// What an attempt reports. The engine turns each into events; most into one of the same name.
@@ -72,6 +72,17 @@ pub enum Report {
     Alert(AlertRaised),
     /// A request is about to be sent; [`Link::leave`] asks whether it may.
     Leave,
+    /// The next request says this to the model, in the name of the user. [`Link::record`] it: it must be on disk first.
+    Steered(Word),
+}
+
+/// A message of a person for the agent of the attempt that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The request that brought it.
+    pub id: RequestId,
+    /// The message.
+    pub text: String,
 }
 
 /// How an attempt is to be ended. A later, larger one overtakes an earlier one.
@@ -104,6 +115,7 @@ pub struct Gone;
 pub struct Link {
     reports: mpsc::Sender<Message>,
     stop: watch::Receiver<Option<Stop>>,
+    words: Option<watch::Receiver<Vec<Word>>>,
 }
 
 impl Link {
@@ -111,7 +123,19 @@ impl Link {
     pub fn new() -> (Self, mpsc::Receiver<Message>, watch::Sender<Option<Stop>>) {
         let (reports, ear) = mpsc::channel(256);
         let (switch, stop) = watch::channel(None);
-        (Self { reports, stop }, ear, switch)
+        (Self { reports, stop, words: None }, ear, switch)
+    }
+
+    /// With what people say while the attempt runs: a list that only grows.
+    #[must_use]
+    pub fn with_words(self, words: watch::Receiver<Vec<Word>>) -> Self {
+        Self { words: Some(words), ..self }
+    }
+
+    /// The messages for the agent after the first `heard`, oldest first.
+    pub fn words(&self, heard: usize) -> Vec<Word> {
+        let words = self.words.as_ref().map(watch::Receiver::borrow);
+        words.map_or_else(Vec::new, |words| words.iter().skip(heard).cloned().collect())
     }
 
     /// Reports, and goes on at once.

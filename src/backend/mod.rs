@@ -28,7 +28,7 @@ mod shell;
 
 pub use check::{Checking, Finding, Oracle, oracle, survey};
 pub use errand::{Errand, Returned};
-pub use link::{Gone, Link, Message, Report, Stop};
+pub use link::{Gone, Link, Message, Report, Stop, Word};
 pub use party::party;
 pub use request::{Answer, Image, Replayed, Request, SessionPlan};
 
@@ -56,6 +56,12 @@ pub trait Harness: Send + Sync {
 
     /// Whether an interrupted attempt goes on from its recorded steps; else it is made anew.
     fn replays(&self) -> bool {
+        false
+    }
+
+    /// Whether it tells the agent of an attempt what comes in over [`Link::words`], where a next request follows. Only one
+    /// that also [replays](Self::replays) may: what was said is a recorded step.
+    fn steers(&self) -> bool {
         false
     }
 }

@@ -55,6 +55,8 @@ pub enum Replayed {
     },
     /// A tool that was called and whose answer is not on record: it may or may not have run.
     InDoubt(ToolId),
+    /// What a person said between two turns.
+    Said(String),
 }
 
 impl Replayed {

@@ -11,7 +11,7 @@ use crate::backend::account::{Accounts, Owner};
 use crate::backend::registry::{self, Place, Secrets, Unavailable};
 use crate::backend::{self, Guard, Image, Replayed};
 use crate::engine::{self, Candidate, Clock, Request, Taken, strip_front_matter};
-use crate::event::{Kind, RunEnded, Sha256, Stored, Tally};
+use crate::event::{Kind, RunEnded, Sha256, SteerEffect, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Loaded, Profile, ProfileError, Source};
 use crate::report::{Fanout, JsonLines, Lines, Prefixed, Progress, Reporter, Verbosity};
@@ -186,7 +186,12 @@ fn replay(dir: &RunDir, tally: &Tally) -> Result<Vec<Replayed>, CliError> {
             .map_err(|error| CliError::unavailable(format!("cannot read {}: {error}", path.display())))
     };
     let mut steps = Vec::new();
+    let mut messages = BTreeMap::new();
     for event in journal::round_events(dir, open.round).map_err(environment)? {
+        if let Kind::SteerRequested(steer) = event.kind {
+            messages.insert(steer.id, steer.text);
+            continue;
+        }
         if event.seq <= open.turn.steps_from {
             continue;
         }
@@ -200,6 +205,9 @@ fn replay(dir: &RunDir, tally: &Tally) -> Result<Vec<Replayed>, CliError> {
             Kind::ToolReturned(returned) => {
                 let result = returned.result_sha256.as_ref().map(read).transpose()?.unwrap_or_default();
                 Replayed::returned(&mut steps, returned.id, returned.ok, result);
+            }
+            Kind::SteerAcknowledged(answer) if answer.effect == SteerEffect::Live => {
+                steps.extend(messages.remove(&answer.id).map(Replayed::Said));
             }
             _ => {}
         }

@@ -74,7 +74,12 @@ pub(crate) fn steer(context: &Context, common: &Common, args: &SteerArgs) -> Res
         }
         if answers.seen && !told {
             told = true;
-            stop::say(common, &format!("{run}: seen; it will be in the prompt of the next round\n"))?;
+            stop::say(
+                common,
+                &format!(
+                    "{run}: seen; an agent is told in the prompt of the next round, or sooner where it can be\n"
+                ),
+            )?;
         }
         if args.no_wait && answers.seen {
             return Ok(0);
@@ -172,7 +177,7 @@ fn too_late(dir: &RunDir, answers: &mut Answers, id: &RequestId, timeout: Period
     if answers.seen {
         let what = format!("the run in {place} has told no agent within {timeout}");
         return Err(CliError::inconclusive(what)
-            .hint("the message is on record and will be in the prompt of the next round; `peek` says when"));
+            .hint("the message is on record, and an agent is told in the prompt of the next round, or sooner where it can be; `peek` says when"));
     }
     Err(CliError::not_good(format!(
         "the run in {place} has not seen the message within {timeout}; it is taken back"

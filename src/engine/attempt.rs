@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::backend::{Answer, Link, Message, Replayed, Report, Request, SessionPlan, Stop};
+use crate::backend::{Answer, Link, Message, Replayed, Report, Request, SessionPlan, Stop, Word};
 use crate::event::{
     AgentSpawned, AttemptNumber, Deadline, Failure, FallbackSwitched, FaultClass, Live, Opening, PromptPart,
     PromptSent, Provenance, RoundNumber, Stored, ToolReturned, TurnEnded,
@@ -72,6 +72,8 @@ pub(super) struct Watch {
     /// Why we end it, if we do; the first reason stays.
     ending: Option<Failure>,
     stop: watch::Sender<Option<Stop>>,
+    /// What people say to the agent meanwhile, where it can be told.
+    pub(super) people: Option<watch::Sender<Vec<Word>>>,
     words: String,
     transcript: String,
     origin: Provenance,
@@ -111,7 +113,12 @@ impl Run {
         round_started: Instant,
     ) -> Result<Attempted, EngineError> {
         let clock = self.emitter.clock();
-        let (link, mut ear, stop) = Link::new();
+        let (mut link, mut ear, stop) = Link::new();
+        let mut people = None;
+        if self.cast.candidates[this.candidate].harness.steers() {
+            let (say, words) = watch::channel(self.untold());
+            (link, people) = (link.with_words(words), Some(say));
+        }
         let transcript = format!("rounds/root-{}.log", this.round);
         let request = Request {
             node: crate::event::NodeId::root(),
@@ -140,6 +147,7 @@ impl Run {
             taken: false,
             ending: None,
             stop,
+            people,
             words: String::new(),
             transcript,
             origin: said.origin,
@@ -176,7 +184,7 @@ impl Run {
                 Incoming::Asked(how) => {
                     asked = how.times;
                     let failure = Failure::ours(FaultClass::UserAbort, how.by.to_string());
-                    let answered = self.acknowledge();
+                    let answered = self.acknowledge().map(|()| self.offer(&watch));
                     let level = how.times.saturating_sub(self.patience());
                     if level == 0 {
                         answered
@@ -188,7 +196,7 @@ impl Run {
                 }
                 Incoming::Leave => self.seek_leave(&mut watch),
                 Incoming::Due(deadline) => self.due(&mut watch, deadline),
-                Incoming::Steered => self.acknowledge(),
+                Incoming::Steered => self.acknowledge().map(|()| self.offer(&watch)),
                 Incoming::Look => self.look().and_then(|acts| self.enact(&mut watch, acts)),
             };
             let acted = acted.and_then(|()| self.consult()).and_then(|acts| self.enact(&mut watch, acts));
@@ -297,6 +305,7 @@ impl Run {
         let now = clock.now();
         match message.report {
             Report::Leave => return self.ask_leave(watch, message.recorded),
+            Report::Steered(word) => self.steered(word)?,
             Report::Prompt { target, part, text } => {
                 let origin = match part {
                     PromptPart::User => watch.origin,

@@ -1,7 +1,9 @@
 //! What is said in an attempt, and to which conversation: the turn of the user, once, and what must be known beside it.
 
 use crate::backend::SessionPlan;
-use crate::event::{Deed, Live, Opening, PromptPart, PromptSent, Provenance, RoundNumber, SessionId, Stored};
+use crate::event::{
+    Deed, Live, Opening, PromptPart, PromptSent, Provenance, RoundNumber, Seq, SessionId, Stored,
+};
 use crate::profile::{Context, Fork, SessionPolicy};
 
 use super::attempt::{Said, Try};
@@ -40,7 +42,7 @@ impl Run {
         };
         let taken_up = open.and_then(|open| open.session.clone()).filter(|_| taken_up);
         let interrupted = self.reopened && this.attempt.0 > 1 && opening == Opening::Fresh && !goes_on;
-        let turn = self.turn_of_the_user(this.round, interrupted)?;
+        let turn = self.turn_of_the_user(this.round, interrupted, goes_on)?;
         let turn = retell::Turn::new(Provenance::User, turn, &self.cast.images);
         let launch = Launch { turn: Some(turn), system: self.cast.system.clone(), tools: Vec::new() };
         let done = match opening {
@@ -127,10 +129,22 @@ impl Run {
         }
     }
 
-    fn turn_of_the_user(&mut self, round: RoundNumber, interrupted: bool) -> Result<String, EngineError> {
+    /// `goes_on`: the conversation has steps on record already.
+    fn turn_of_the_user(
+        &mut self,
+        round: RoundNumber,
+        interrupted: bool,
+        goes_on: bool,
+    ) -> Result<String, EngineError> {
         let text = prompt::assemble(&self.cast.files, &self.plan.task);
         let tally = self.emitter.tally();
-        let steers = tally.steers.iter().filter(|steer| steer.round == Some(round));
+        let steps_from = tally.open.as_ref().map_or(Seq(0), |open| open.turn.steps_from);
+        // What a round has failed to answer is said again. What the agent was told in between is one of the steps.
+        let steers = tally
+            .steers
+            .iter()
+            .filter(|steer| steer.round.is_some_and(|told| told <= round))
+            .filter(|steer| !(goes_on && steer.live.is_some_and(|at| at > steps_from)));
         let mut notes = self.notes.clone();
         notes.extend(steers.map(|steer| format!("A message for you from whoever watches:\n{}", steer.text)));
         let context = prompt::context(round, tally.last_round(), interrupted, &notes);

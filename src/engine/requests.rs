@@ -2,10 +2,12 @@
 
 use std::io;
 
+use crate::backend::{Replayed, Word};
 use crate::event::{
     RoundNumber, SteerAcknowledged, SteerEffect, SteerRequested, StopAcknowledged, StopEffect, StopRequested,
 };
 
+use super::attempt::Watch;
 use super::run::Run;
 use super::{Steer, Stop};
 
@@ -41,6 +43,35 @@ impl Run {
         Ok(())
     }
 
+    /// The messages that no prompt has.
+    pub(super) fn untold(&self) -> Vec<Word> {
+        let open = self.emitter.tally().steers.iter().filter(|steer| steer.round.is_none());
+        open.map(|steer| Word { id: steer.id.clone(), text: steer.text.clone() }).collect()
+    }
+
+    /// Hands the agent that works the messages that no prompt has, where it can be told. One that it is not told before it
+    /// has answered stays open, for the next prompt.
+    pub(super) fn offer(&self, watch: &Watch) {
+        let Some(people) = &watch.people else { return };
+        people.send_if_modified(|told| {
+            let before = told.len();
+            for word in self.untold() {
+                if !told.contains(&word) {
+                    told.push(word);
+                }
+            }
+            told.len() > before
+        });
+    }
+
+    /// The agent that works is told a message, in the request that follows.
+    pub(super) fn steered(&mut self, Word { id, text }: Word) -> io::Result<()> {
+        let round = self.emitter.tally().open.as_ref().map(|open| open.round);
+        self.emitter.emit(SteerAcknowledged { id, effect: SteerEffect::Live, round })?;
+        self.steps.push(Replayed::Said(text));
+        Ok(())
+    }
+
     pub(super) fn answer_stops(&mut self, effect: StopEffect) -> io::Result<()> {
         for (Stop { id, now }, late) in self.shutdown.take_open() {
             self.emitter.emit(StopRequested { id: id.clone(), now })?;
@@ -50,10 +81,9 @@ impl Run {
         Ok(())
     }
 
-    /// No prompt will have the messages that are open.
+    /// No prompt will have the messages that are open. Those that a round of before had are answered.
     pub(super) fn drop_steers(&mut self) -> io::Result<()> {
-        let ids: Vec<_> = self.emitter.tally().steers.iter().map(|steer| steer.id.clone()).collect();
-        for id in ids {
+        for Word { id, .. } in self.untold() {
             self.emitter.emit(SteerAcknowledged { id, effect: SteerEffect::NotLive, round: None })?;
         }
         Ok(())

@@ -251,9 +251,10 @@ impl Tally {
                     id: steer.id.clone(),
                     text: steer.text.clone(),
                     round: None,
+                    live: None,
                 });
             }
-            Kind::SteerAcknowledged(answer) => self.steered(answer),
+            Kind::SteerAcknowledged(answer) => self.steered(answer, event.seq),
             _ => self.within_round(event),
         }
     }
@@ -421,12 +422,13 @@ impl Tally {
         self.tree = Some(settled.clone());
     }
 
-    fn steered(&mut self, answer: &super::SteerAcknowledged) {
+    fn steered(&mut self, answer: &super::SteerAcknowledged, seq: Seq) {
         match answer.effect {
-            // Until that round has ended it may have to be said again.
-            SteerEffect::NextPrompt => {
+            // Until a round that has it has ended well it may have to be said again.
+            SteerEffect::NextPrompt | SteerEffect::Live => {
                 for steer in self.steers.iter_mut().filter(|steer| steer.id == answer.id) {
                     steer.round = answer.round;
+                    steer.live = (answer.effect == SteerEffect::Live).then_some(seq);
                 }
             }
             _ => self.steers.retain(|steer| steer.id != answer.id),

@@ -9,6 +9,7 @@ mod full_disk;
 mod holder;
 mod killed;
 mod leftovers;
+mod live_steer;
 mod phases;
 mod prompts;
 mod real_claude;

@@ -110,6 +110,10 @@ impl Harness for ChatHarness {
     fn replays(&self) -> bool {
         true
     }
+
+    fn steers(&self) -> bool {
+        true
+    }
 }
 
 /// `scripted`: a script says what the model says; everything else is real.

@@ -118,8 +118,15 @@ impl<M: Model + 'static> TurnLoop<M> {
             Some(servers) => servers.connect(&request, &link).await.map(|mcp| tools.add(mcp)),
             None => Ok(()),
         };
-        let mut running =
-            Running { tools, replay: request.replay.clone().into(), attempt: self, transcript, voice, link };
+        let mut running = Running {
+            tools,
+            replay: request.replay.clone().into(),
+            attempt: self,
+            transcript,
+            voice,
+            link,
+            heard: 0,
+        };
         let ended = match connected {
             Ok(()) => running.turns(&request).await,
             Err(failure) => Err(failure),
@@ -145,6 +152,8 @@ struct Running<M> {
     transcript: Transcript,
     voice: Voice,
     link: Link,
+    /// How many messages of people the conversation has.
+    heard: usize,
 }
 
 impl<M: Model> Running<M> {
@@ -163,9 +172,10 @@ impl<M: Model> Running<M> {
                 let text = format!("no answer after {} turns", self.attempt.settings.max_turns);
                 return Err(Failure::ours(FaultClass::BudgetLimit, text));
             }
+            self.recorded_words(&mut conversation);
             let turn = match self.recorded_turn(conversation.turn)? {
                 Some(turn) => turn,
-                None => self.ask(request, &conversation).await?,
+                None => self.ask(request, &mut conversation).await?,
             };
             check(&turn)?;
             if turn.tool_calls.is_empty() && !paused(&turn) {
@@ -194,7 +204,30 @@ impl<M: Model> Running<M> {
         Ok(None)
     }
 
-    async fn ask(&mut self, request: &Request, conversation: &Conversation) -> Result<Turn, Failure> {
+    /// What people said at this place before the attempt was interrupted.
+    fn recorded_words(&mut self, conversation: &mut Conversation) {
+        while let Some(Replayed::Said(text)) =
+            self.replay.pop_front_if(|step| matches!(step, Replayed::Said(_)))
+        {
+            conversation.messages.push(Message::User(text));
+        }
+    }
+
+    /// What people have said meanwhile. A turn that the provider paused goes back as it is, with nothing after it.
+    async fn listen(&mut self, conversation: &mut Conversation) -> Result<(), Failure> {
+        if matches!(conversation.messages.last(), Some(Message::Assistant(_))) {
+            return Ok(());
+        }
+        for word in self.link.words(self.heard) {
+            self.heard += 1;
+            self.record(Report::Steered(word.clone())).await?;
+            self.transcript.block("message", &word.text, &self.link).await.map_err(gone)?;
+            conversation.messages.push(Message::User(word.text));
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self, request: &Request, conversation: &mut Conversation) -> Result<Turn, Failure> {
         self.not_stopped()?;
         self.voice.leave().await?;
         if conversation.turn == TurnNumber(1) {
@@ -207,6 +240,7 @@ impl<M: Model> Running<M> {
             }
             self.prompt(PromptPart::User, request.user.clone()).await?;
         } else {
+            self.listen(conversation).await?;
             let messages = Value::from(self.attempt.model.wire().messages(conversation));
             self.prompt(PromptPart::Conversation, messages.to_string()).await?;
         }

@@ -150,8 +150,11 @@ pub struct OpenSteer {
     pub id: RequestId,
     /// The message.
     pub text: String,
-    /// The round whose prompt has it, once one has.
+    /// The round whose prompt has it, once one has, or whose agent was told.
     pub round: Option<RoundNumber>,
+    /// Where the journal says that the agent was told while it worked, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Seq>,
 }
 
 /// An alert that has not been cleared.
