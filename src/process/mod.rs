@@ -28,6 +28,7 @@ use std::path::PathBuf;
 
 mod birth;
 mod census;
+mod footprint;
 mod frame;
 mod handle;
 mod keeper;
@@ -35,6 +36,7 @@ mod line;
 mod ward;
 
 pub use birth::{birth, world};
+pub use footprint::give_back_code;
 pub use handle::{Child, Control, Guard};
 pub use keeper::guard;
 

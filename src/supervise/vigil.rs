@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use jiff::SignedDuration;
+
 use crate::engine::{Act, View};
 use crate::event::{DefenseActed, Event, Failure, HostSampled, Kind, RoundNumber};
+use crate::process::give_back_code;
 use crate::profile::{Round, Supervise};
 
 use super::detect::{Detectors, Level, Seen};
@@ -17,6 +20,9 @@ const MEMORY_FLOOR: &str = "memory_floor";
 /// The name of the brake.
 const MEMORY_BRAKE: &str = "memory_brake";
 
+/// When nothing has been recorded for so long, the loop is at rest.
+const QUIET: SignedDuration = SignedDuration::from_secs(5);
+
 /// Looks, and remembers what it takes to tell a change.
 pub(super) struct Vigil {
     settings: Supervise,
@@ -27,6 +33,8 @@ pub(super) struct Vigil {
     group: Option<PathBuf>,
     brake: Option<Brake>,
     next: Option<Instant>,
+    /// Whether nothing has happened since the program's pages were given back.
+    lean: bool,
 }
 
 impl Vigil {
@@ -41,6 +49,7 @@ impl Vigil {
             detectors: Detectors::new(settings, round),
             floor: Floor::default(),
             next: None,
+            lean: false,
         }
     }
 
@@ -65,6 +74,7 @@ impl Vigil {
     /// Hears an event.
     pub(super) fn hear(&mut self, event: &Event, view: &View<'_>) -> Vec<Act> {
         let mut acts = Vec::new();
+        self.lean = false;
         match &event.kind {
             Kind::RunResumed(_) => {
                 // A run that died may have left the limit lowered.
@@ -89,6 +99,7 @@ impl Vigil {
     /// Looks.
     pub(super) fn look(&mut self, view: &View<'_>) -> Vec<Act> {
         self.next = Some(view.instant + self.settings.host.sample.0);
+        self.rest(view);
         let open = view.tally.open.as_ref();
         let look = self.watch.look(view.instant, open.and_then(|open| open.pid));
         let host = &self.settings.host;
@@ -108,6 +119,16 @@ impl Vigil {
             acts.extend(self.defend(&look, &shortage, round));
         }
         acts
+    }
+
+    /// Takes up little room while nothing happens.
+    fn rest(&mut self, view: &View<'_>) {
+        let quiet = view.tally.last_at.is_some_and(|last| view.now.duration_since(last) >= QUIET);
+        if quiet && !self.lean {
+            // It saves memory or it does not; nothing else depends on it.
+            let _ = give_back_code();
+            self.lean = true;
+        }
     }
 
     /// What is done about memory in a round.
