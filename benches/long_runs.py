@@ -48,7 +48,7 @@ class LongRun:
                     seq += 1
         self.events, self.rounds = seq - 1, number + rounds - 1
         self.size = self.journal.stat().st_size
-        self.kept = None
+        self.kept, self.manifest = None, (self.path / "manifest.json").read_bytes()
 
     def keep_index(self):
         """From now on the index that lies there is what `reset` gives back."""
@@ -59,6 +59,7 @@ class LongRun:
         with open(self.journal, "r+b") as journal:
             journal.truncate(self.size)
         (self.path / "result.json").unlink(missing_ok=True)
+        (self.path / "manifest.json").write_bytes(self.manifest)
         if index and self.kept:
             self.index.write_bytes(self.kept)
         else:

@@ -89,12 +89,13 @@ class Project:
             loopback.kill_all(child.pid)
             child.wait()
 
-    def bare(self, count):
-        """What the agent takes when nothing supervises it."""
+    def bare(self, count, pause=0.0):
+        """What the agent takes when nothing supervises it, and nothing has run for a while."""
         prompt, nothing = os.open(self.path / "prompt", os.O_RDONLY), os.open("/dev/null", os.O_WRONLY)
         actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate((prompt, nothing, nothing))]
         took = []
         for _ in range(count):
+            time.sleep(pause)
             begin = time.perf_counter()
             pid = os.posix_spawn(self.agent, [str(self.agent)], self.environment, file_actions=actions)
             os.waitpid(pid, 0)

@@ -5,7 +5,7 @@
     python3 benches/supervise.py [--provost PATH] [--only abcdef] [--beside agent-runner --peers DIR [--install]]
 
   a  What a round costs over its agent: from the start of one agent to the start of the next, by the agents' own clocks,
-     less the pause and less what the same agent takes when nothing but this script starts it. With a pause of 1 s, which
+     less the pause and less what the same agent takes when only this script starts it, as seldom. With a pause of 1 s, which
      is the shortest that cli-agent-runner has, and back to back; with 0 and with --events earlier events; with the work
      tree ignored, and stashed, which needs a git each round (the tree is clean). On the disk that --dir lies on, and
      below --memory, where waiting for the disk costs nothing.
@@ -20,7 +20,8 @@
 The earlier events are those of one round of a real run, repeated (see long_runs.py). Peak memory is that of the largest
 process of a call, from wait4(2); the kernel counts this script's own at the time of the fork as the child's, so that no
 figure can be below `floor`. cli-agent-runner is found in a virtual environment `agent-runner` below --peers, or put there
-by --install. Figures are medians unless they say otherwise.
+by --install. Figures are medians unless they say otherwise. On a machine that others use, `chrt -f 1` in front of it keeps their work out
+of what is measured; without it a round is mostly a wait for a processor.
 """
 
 import argparse
@@ -104,7 +105,7 @@ def measure_rounds(given, place, label, earlier):
     """Part a in one place."""
     print(f"a  a round over its agent, ms; {label}")
     bare_of = Ours(place, "bare")
-    bare, took, disk = [], {}, []
+    bare, took, disk = {1.0: [], 0.001: []}, {}, []
     cases = {}
     for pause in ("1s", "1ms"):
         for dirty in ("ignore", "stash"):
@@ -115,7 +116,6 @@ def measure_rounds(given, place, label, earlier):
                 again.rounds(1)
                 cases[f"{earlier.events:,} earlier events, pause {pause}, {dirty}"] = (again, again.out)
     for repetition in range(given.repeat):
-        bare += bare_of.bare(40)
         disk += waiting_for_the_disk(place.path)
         for name, (project, real) in cases.items():
             if real:
@@ -125,13 +125,17 @@ def measure_rounds(given, place, label, earlier):
             else:
                 project.out = project.path / f"run-{repetition}"
             pause = {"1s": 1.0, "1ms": 0.001}[project.settings["pause"]]
-            took.setdefault(name, []).extend(each - pause for each in project.rounds(given.rounds if pause == 1.0 else 4 * given.rounds))
-    alone = statistics.median(bare)
-    row("the agent alone", "", ms(bare))
+            count = given.rounds if pause == 1.0 else 4 * given.rounds
+            took.setdefault(name, []).extend(each - pause for each in project.rounds(count))
+            # After each case, so that a busy moment of the machine meets both.
+            bare[pause] += bare_of.bare(max(2, count // 2), pause)
+    alone = {pause: statistics.median(each) for pause, each in bare.items()}
+    row("the agent alone, once a second", len(bare[1.0]), ms(bare[1.0]))
+    row("the agent alone, back to back", len(bare[0.001]), ms(bare[0.001]))
     row("200 bytes appended and on the disk (fdatasync)", "", ms(disk))
     row("", "rounds", "over agent", "worst tenth")
     for name, each in took.items():
-        over = [one - alone for one in each]
+        over = [one - alone[1.0 if "pause 1s" in name else 0.001] for one in each]
         row(f"provost, {name}", len(over), ms(over), f"{statistics.quantiles(over, n=10)[-1] * 1000:.2f}")
 
 
@@ -140,7 +144,7 @@ def measure_their_rounds(given, place, events):
         project = Theirs(place, f"theirs-{events}-{dirty}", dirty=dirty)
         if events:
             agent_runner_events(project.logs, events)
-        alone = statistics.median(project.bare(40))
+        alone = statistics.median(project.bare(5, 1.0))
         over = [each - 1.0 - alone for each in project.rounds(given.peer_rounds)]
         row(f"{Theirs.name}, {events:,} earlier events, pause 1s, {dirty}", len(over), ms(over), f"{max(over) * 1000:.2f}")
 
