@@ -237,7 +237,7 @@ impl Run {
                 Act::EndRun(_, why) => {
                     Failure { rule: END_RUN.to_owned(), ..Failure::ours(FaultClass::SelfAbort, why) }
                 }
-                Act::EndWait | Act::Tell(_) => continue,
+                Act::EndWait { .. } | Act::Tell(_) => continue,
             };
             let why = failure.evidence.clone();
             self.take_back_leave(watch)?;

@@ -122,8 +122,8 @@ impl Run {
         let (mut shutdown, listener) = (self.shutdown.clone(), self.shutdown.clone());
         let end = clock.now() + length.min(LONGEST);
         let complete = loop {
-            if !self.consult()?.is_empty() {
-                break false;
+            if let Some(complete) = over(&self.consult()?) {
+                break complete;
             }
             let now = clock.now();
             if now >= end || clock.stamp() >= until {
@@ -145,8 +145,10 @@ impl Run {
                 () = listener.steered() => self.acknowledge()?,
                 () = super::clock::until(next) => {
                     let due = |at: Instant| at <= clock.now();
-                    if look.is_some_and(due) && !self.look()?.is_empty() {
-                        break false;
+                    if look.is_some_and(due)
+                        && let Some(complete) = over(&self.look()?)
+                    {
+                        break complete;
                     }
                 }
             }
@@ -155,4 +157,9 @@ impl Run {
         self.emitter.emit(WaitEnded { complete })?;
         Ok(complete)
     }
+}
+
+/// Whether a wait is over that the driver has these wishes in, and whether it has come to what it was for.
+fn over(acts: &[Act]) -> Option<bool> {
+    (!acts.is_empty()).then(|| acts.iter().all(|act| matches!(act, Act::EndWait { fulfilled: true })))
 }

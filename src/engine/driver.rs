@@ -105,8 +105,11 @@ pub enum Act {
     Tell(Kind),
     /// End the round that runs, for this.
     EndRound(Failure),
-    /// End the wait that runs.
-    EndWait,
+    /// End the wait that runs; `fulfilled` says that what it was for has come.
+    EndWait {
+        /// Whether it has come.
+        fulfilled: bool,
+    },
     /// End the run; a round that runs is ended first.
     EndRun(RunOutcome, String),
 }

@@ -389,8 +389,10 @@ impl Driver for Restart {
         }
         let free = asks && self.made.turn.as_ref().is_some_and(|turns| turns.available_permits() > 0);
         let idle = view.tally.open.is_none();
-        if idle && (free || self.files_say().is_some()) {
-            acts.push(Act::EndWait);
+        if idle && self.files_say().is_some() {
+            acts.push(Act::EndWait { fulfilled: false });
+        } else if idle && free {
+            acts.push(Act::EndWait { fulfilled: true });
         }
         acts
     }

@@ -48,7 +48,11 @@ fn who_does_not_wait_hears_that_it_was_seen() {
     sees(&mut played);
     let ran = finish(steer);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.out.contains("seen; an agent is told in the prompt of the next round, or sooner where it can be"), "{}", ran.out);
+    assert!(
+        ran.out.contains("seen; an agent is told in the prompt of the next round, or sooner where it can be"),
+        "{}",
+        ran.out
+    );
 }
 
 #[test]

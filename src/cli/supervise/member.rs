@@ -191,11 +191,8 @@ impl Member {
     }
 
     fn labels(&self) -> Vec<(String, String)> {
-        let own = [
-            ("run".to_owned(), self.manifest.run.to_string()),
-            ("profile".to_owned(), self.profile.name.clone()),
-        ];
-        own.into_iter().chain(self.manifest.labels.clone()).collect()
+        // The run and its profile are labels of their own.
+        self.manifest.labels.clone().into_iter().collect()
     }
 
     fn parts(

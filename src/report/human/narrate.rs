@@ -74,8 +74,10 @@ impl Narrator {
                 let (to, why) = (style::clean(&switched.to), style::clean(&switched.why));
                 vec![self.paint(Ink::Warn, &format!("  goes on with {to}: {why}"))]
             }
-            // The pause between two rounds is no news.
-            Kind::WaitStarted(wait) if wait.cause == Some(WaitCause::Pause) => self.at_length(&event.kind),
+            // The pause between two rounds is no news, nor is it that others have their turn.
+            Kind::WaitStarted(wait) if matches!(wait.cause, Some(WaitCause::Pause | WaitCause::Turn)) => {
+                self.at_length(&event.kind)
+            }
             Kind::WaitStarted(wait) => vec![self.wait(wait, event)],
             Kind::WaitEnded(wait) if !wait.complete => vec!["wait cut short".to_owned()],
             Kind::CheckEnded(ended) => self.check_ended(ended),

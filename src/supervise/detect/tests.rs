@@ -118,7 +118,7 @@ impl Watch {
                 }
                 Act::EndRound(failure) => self.heard.push(format!("round ends: {}", failure.rule)),
                 Act::EndRun(outcome, _) => self.heard.push(format!("run ends: {}", outcome.word())),
-                Act::EndWait => panic!("detectors end no wait"),
+                Act::EndWait { .. } => panic!("detectors end no wait"),
             }
         }
     }
