@@ -10,6 +10,7 @@
 
 mod accounts;
 mod acp;
+mod agent_runner;
 mod alerts;
 mod architecture;
 mod captures;

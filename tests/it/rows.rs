@@ -62,7 +62,7 @@ fn has_row(text: &str, id: &str) -> bool {
 }
 
 /// Whether there is a test of this name in the text.
-fn has_test(text: &str, name: &str) -> bool {
+pub(crate) fn has_test(text: &str, name: &str) -> bool {
     let Some(at) = text.find(&format!("fn {name}(")) else { return false };
     let before: Vec<&str> =
         text[..at].lines().rev().take_while(|line| !line.trim_end().ends_with('}')).collect();
