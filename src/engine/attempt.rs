@@ -187,7 +187,7 @@ impl Run {
                     let answered = self.acknowledge().map(|()| self.offer(&watch));
                     let level = how.times.saturating_sub(self.patience());
                     if level == 0 {
-                        answered
+                        answered.and_then(|()| self.emitter.live(&Live::Draining(how.by.to_string())))
                     } else {
                         let held = self.take_back_leave(&mut watch);
                         watch.end(Some(failure), if level > 1 { Stop::Now } else { Stop::Gracefully });

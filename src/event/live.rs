@@ -47,4 +47,6 @@ pub enum Live {
     NextDeadline(Option<(Deadline, Instant)>),
     /// The agent is being ended; the text says why.
     Ending(String),
+    /// The round goes on to its end, and no other one begins; the text says why.
+    Draining(String),
 }

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use super::narrate::draining;
 use super::{Look, Narrator, Verbosity};
-use crate::event::{Event, Tally};
+use crate::event::{Event, Live, Tally};
 use crate::report::Reporter;
 
 /// Writes what the [`Narrator`] says.
@@ -34,6 +35,15 @@ impl Reporter for Lines {
             writeln!(self.out, "{line}")?;
         }
         self.out.flush()
+    }
+
+    fn live(&mut self, live: &Live, _tally: &Tally) -> io::Result<()> {
+        // Whoever has pressed Ctrl-C wants to know why it goes on.
+        if let Live::Draining(why) = live {
+            writeln!(self.out, "{}", draining(why))?;
+            self.out.flush()?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self, _tally: &Tally) -> io::Result<()> {

@@ -57,7 +57,9 @@ impl Narrator {
             Kind::RoundStarted(started) => {
                 let limit = tally.started.as_ref().and_then(|run| run.budget.rounds);
                 let of = limit.map_or_else(String::new, |rounds| format!("/{rounds}"));
-                vec![self.paint(Ink::Strong, &format!("round {}{of}", started.round))]
+                let phase = started.phase.as_ref().map_or_else(String::new, |phase| format!(" ({phase})"));
+                let eyes = if started.fresh_eyes { ", with fresh eyes" } else { "" };
+                vec![self.paint(Ink::Strong, &format!("round {}{of}{phase}{eyes}", started.round))]
             }
             Kind::RoundEnded(ended) => self.round_ended(ended, tally),
             Kind::ToolCalled(called) => {
@@ -284,6 +286,12 @@ pub(crate) fn checked(verb: &str, checked: bool) -> &'static str {
         (false, "supervise") => "no check: round after round, until it is stopped",
         (false, _) => "no check: a settled round is the result",
     }
+}
+
+/// What whoever asked for the end is told while the round goes on.
+pub(super) fn draining(why: &str) -> String {
+    let why = style::clean(why);
+    format!("draining: {why}; the round goes on to its end, and a second request ends the agent")
 }
 
 /// The ceilings, in words.

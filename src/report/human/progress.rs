@@ -6,6 +6,7 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
+use super::narrate::draining;
 use super::style::{self, Look};
 use super::{Narrator, Verbosity};
 use crate::event::{Deadline, Event, Kind, Live, Phase, Tally};
@@ -104,7 +105,7 @@ impl Progress {
         let now = (self.now)();
         let look = self.narrator.look();
         if let Some(why) = &self.ending {
-            return format!("ending: {}", style::clean(why));
+            return why.clone();
         }
         if let Some((reason, until)) = &tally.wait {
             let left = style::clock(style::between(now, *until));
@@ -202,7 +203,8 @@ impl Reporter for Progress {
             Live::Text(text) => self.listen(text),
             Live::Transcript(_) => {}
             Live::NextDeadline(next) => self.deadline = *next,
-            Live::Ending(why) => self.ending = Some(why.clone()),
+            Live::Ending(why) => self.ending = Some(format!("ending: {}", style::clean(why))),
+            Live::Draining(why) => self.ending = Some(draining(why)),
         }
         self.redraw(tally);
         Ok(())
