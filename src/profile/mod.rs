@@ -11,6 +11,7 @@
 mod capability;
 mod chain;
 mod check;
+mod container;
 mod decode;
 mod diagnostic;
 pub mod element;
@@ -24,6 +25,7 @@ mod schema;
 mod tree;
 
 pub use capability::{Capability, HARNESSES, capabilities, capability_table};
+pub use container::{Container, find as find_container};
 pub use diagnostic::ProfileError;
 pub use keys::*;
 pub use load::{Loaded, Source, from_manifest, load, load_supervised};

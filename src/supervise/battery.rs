@@ -6,15 +6,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::event::PhaseName;
-use crate::profile::{Dirty, Profile, PromptVia};
+use crate::profile::{Container, Dirty, Profile, PromptVia, find_container};
 
 use super::tree::{TreeError, resolved};
 
-mod container;
 mod place;
 pub(super) mod prompt;
-
-use container::Container;
 
 /// What a check has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +157,7 @@ fn containers(profile: &Profile) -> Vec<(Container, Profile)> {
         let agent = &profile.agent;
         let command = agent.command.as_ref()?;
         let argv: Vec<&str> = command.0.iter().chain(&agent.args).map(String::as_str).collect();
-        Some((container::find(&argv)?, profile))
+        Some((find_container(&argv)?, profile))
     };
     profile.candidates().into_iter().filter_map(of).collect()
 }

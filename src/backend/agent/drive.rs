@@ -18,6 +18,7 @@ use crate::file::{Secrets, Veil};
 use crate::process::{Exit, Guard, ProcessError, Spec, Stdin};
 
 use super::aside::Asides;
+use super::boxed::Boxed;
 use super::files::local;
 use super::voice::Voice;
 use super::{Call, Dialect, ExitFacts, Invocation, LineSplitter, Signal};
@@ -113,7 +114,9 @@ impl Shared {
         let stdin = if conversation.is_some() { Stdin::Pipe } else { Stdin::Bytes(stdin) };
         let dialect = conversation.unwrap_or_else(|| self.invocation.dialect(&request));
         let dialect: SharedDialect = Arc::new(Mutex::new(dialect));
-        let spec = Spec { program: self.program.clone(), args, env, cwd: request.workspace.clone(), stdin };
+        let mut spec =
+            Spec { program: self.program.clone(), args, env, cwd: request.workspace.clone(), stdin };
+        let boxed = Boxed::prepare(&mut spec, &request.transcript);
         link.leave().await?;
         let started = Instant::now();
         let mut child = self.guard.spawn(spec).await.map_err(|error| not_started(&error))?;
@@ -206,6 +209,13 @@ impl Shared {
                 },
             }
         };
+        // The client that was ended is not the container.
+        if let Some(boxed) =
+            boxed.filter(|_| asked.is_some() || fatal_failure.is_some() || exit.signal.is_some())
+            && let Some(alert) = boxed.stop(&self.guard).await
+        {
+            let _ = link.tell(Report::Alert(alert)).await;
+        }
         let stderr = settled(complaints).await.unwrap_or_default();
         let read = settled(reading).await;
         let facts = ExitFacts { code: exit.code, signal: exit.signal };

@@ -3,6 +3,7 @@
 pub mod acp;
 pub mod aider;
 mod aside;
+mod boxed;
 pub mod claude;
 pub mod codex;
 mod command;

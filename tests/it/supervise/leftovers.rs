@@ -22,6 +22,41 @@ fn what_an_agent_leaves_running_is_gone_before_the_next_round() {
     assert!(left.lines().all(|pid| !lives(pid.parse().unwrap())), "{left}");
 }
 
+/// Scar #307: the client of a container was ended and the container worked on. Its runtime is asked to stop it, by the id that
+/// it has written out of the container's reach.
+#[test]
+fn the_container_of_a_round_that_is_ended_is_stopped() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let runtime = "#!/bin/sh\nif [ \"$1\" = stop ]; then echo \"$@\" >> ctl/stopped; exit 0; fi\n\
+                   for word; do case $word in --cidfile=*) echo 0123456789abcdef > \"${word#--cidfile=}\";; esac; done\n\
+                   echo \"$@\" >> ctl/ran\ncat > /dev/null\nexec sleep 600\n";
+    let sandbox = Sandbox::new(
+        "[agent]\nharness = \"command\"\ncommand = [\"./ctl/docker\", \"run\", \"--rm\", \"-i\", \"image\", \"agent\"]\n\
+         [retry]\nsame_model = 0\n[round]\ntimeout = \"1s\"\ngrace = \"1s\"\n[supervise]\npause = \"10m\"\n",
+    );
+    sandbox.repository();
+    // Errands stand nowhere; this one is to be found all the same.
+    sandbox.write("ctl/docker", &runtime.replace("ctl/", &format!("{}/", sandbox.path("ctl").display())));
+    std::fs::set_permissions(sandbox.path("ctl/docker"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let run = sandbox.begin(&[]);
+    sandbox.comes_to("wait.started", 1);
+    signal(run.id(), "TERM");
+    let ran = finish(run);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let asked = sandbox.read("ctl/ran");
+    assert!(
+        asked.starts_with("run --cidfile=") && asked.trim_end().ends_with(" --rm -i image agent"),
+        "{asked}"
+    );
+    assert_eq!(
+        sandbox.read("ctl/stopped"),
+        "stop -t 5 -- 0123456789abcdef\n",
+        "{}",
+        story(&sandbox.events())
+    );
+    assert!(!of_kind(&sandbox.events(), "alert.raised").iter().any(|alert| alert["alert"] == "container"));
+}
+
 /// W15: the log of the first round did not exist while it ran. It can be read as it grows.
 #[test]
 fn the_transcript_of_the_round_that_runs_can_be_read() {

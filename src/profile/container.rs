@@ -4,13 +4,17 @@ use std::path::PathBuf;
 
 /// A container that a command starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Container {
+pub struct Container {
     /// `docker` or `podman`.
-    pub(super) runtime: String,
+    pub runtime: String,
     /// Whether it gets our standard input.
-    pub(super) interactive: bool,
+    pub interactive: bool,
     /// Directories of the host that it sees, as they are written.
-    pub(super) mounts: Vec<PathBuf>,
+    pub mounts: Vec<PathBuf>,
+    /// Where the verb stands, `run`: what stands before it reaches the runtime, whatever the verb.
+    pub verb_at: usize,
+    /// Whether the command says where the id of the container is to be written.
+    pub names_its_id_file: bool,
 }
 
 /// Options of a program that take a value of their own; all others stand alone.
@@ -116,13 +120,15 @@ const ALONE: [&str; 21] = [
 const ALONE_SHORT: &str = "ditPq";
 
 /// Finds the container that `argv` starts; `None` where it starts none.
-pub(super) fn find(argv: &[&str]) -> Option<Container> {
+pub fn find(argv: &[&str]) -> Option<Container> {
     let mut rest = argv;
     loop {
         let (first, after) = rest.split_first()?;
         let name = first.rsplit('/').next().unwrap_or(first);
         if matches!(name, "docker" | "podman") {
-            return run(name, after);
+            let mut container = run(name, after)?;
+            container.verb_at += argv.len() - after.len();
+            return Some(container);
         }
         let (_, options, words) = PREFIXES.iter().find(|(prefix, ..)| *prefix == name)?;
         rest = skip(after, options);
@@ -167,7 +173,8 @@ fn run(runtime: &str, words: &[&str]) -> Option<Container> {
     if rest.first() != Some(&"run") {
         return None;
     }
-    let mut container = Container { runtime: runtime.to_owned(), ..Container::default() };
+    let verb_at = words.len() - rest.len();
+    let mut container = Container { runtime: runtime.to_owned(), verb_at, ..Container::default() };
     let mut words = rest[1..].iter().copied();
     // Up to the image: what comes behind it is the agent's.
     while let Some(word) = words.next() {
@@ -216,6 +223,7 @@ impl Container {
             "interactive" => self.interactive = !value.is_some_and(is_off),
             "volume" => self.volume(value),
             "mount" => self.mount(value),
+            "cidfile" => self.names_its_id_file = true,
             _ => {}
         }
     }
@@ -290,6 +298,9 @@ mod tests {
                 words.join(" ")
             });
             assert_eq!(found, *wanted, "{line}");
+            if let Some(container) = find(&argv) {
+                assert_eq!(argv[container.verb_at], "run", "{line}");
+            }
         }
     }
 }
