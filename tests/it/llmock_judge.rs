@@ -200,10 +200,22 @@ fn real_llmock_finds_that_waits_grow_whatever_the_seed() {
     each(&[0, 1, 2, 3], 4, |&part| {
         let mock = Mock::llmock(&["--response-style", "hello"]);
         let mine = seeds.iter().filter(|seed| *seed % 4 == part);
-        let wrong: Vec<String> =
-            mine.filter_map(|seed| judged(&mock, Api::OpenAi, twice, *seed).err()).collect();
+        let wrong: Vec<String> = mine.filter_map(|seed| found_each_time(&mock, twice, *seed).err()).collect();
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n\n")) }
     });
+}
+
+/// What is found each of three times. A seed draws the same waits always, so what is wrong with them is found each time; a mock
+/// that takes half a second for an answer, since the machine is busy, is not.
+fn found_each_time(mock: &Mock, row: &Row, seed: u64) -> Result<(), String> {
+    let mut found = Ok(());
+    for _ in 0..3 {
+        found = judged(mock, Api::OpenAi, row, seed);
+        if found.is_ok() {
+            break;
+        }
+    }
+    found
 }
 
 /// A call that cannot be made is the model's business: it is told, and goes on.
