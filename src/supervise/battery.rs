@@ -115,12 +115,6 @@ pub fn battery(facts: &Facts<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The finding that decides what happens: the first that is permanent, else the first that is not right.
-pub fn decisive(findings: &[Finding]) -> Option<&Finding> {
-    let wrong = || findings.iter().filter(|finding| !finding.ok);
-    wrong().find(|finding| finding.permanent).or_else(|| wrong().next())
-}
-
 fn program(facts: &Facts<'_>, profile: &Profile) -> Finding {
     match (facts.missing)(profile) {
         None => Finding::well("program", format!("the program of `{}` is there", profile.agent.harness)),

@@ -14,9 +14,10 @@ use crate::event::{
     AlertCleared, AlertRaised, Event, Kind, LogsPruned, PhaseName, PhaseSkipped, RoundNumber, RoundOutcome,
     RunOutcome, Severity, Tally, TreeSettled, WaitCause,
 };
-use crate::profile::{Dirty, PhasePolicy, Profile, Supervise};
+use crate::profile::{Alarm, Dirty, PhasePolicy, Profile, Supervise};
 
 use super::battery;
+use super::detect::word;
 use super::host::{DiskState, Pressure};
 use super::notes;
 use super::restart::{Verdict, limit, verdict};
@@ -29,8 +30,6 @@ use super::vigil::Vigil;
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
 /// How soon it is asked again whether a round of the fleet may begin.
 const TURN: Duration = Duration::from_millis(200);
-/// The alert of transcripts that are too many to be deleted unasked.
-const PRUNE_DEFERRED: &str = "prune_deferred";
 
 /// One phase, or the whole of a loop without phases; in the order of the casts.
 pub struct Player {
@@ -290,8 +289,8 @@ impl Restart {
             return None;
         }
         let rounds = self.made.directory.join("rounds");
-        let open = tally.alerts.iter().any(|alert| alert.alert == PRUNE_DEFERRED);
-        let cleared = open.then(|| Kind::from(AlertCleared { alert: PRUNE_DEFERRED.to_owned() }));
+        let open = tally.alerts.iter().any(|alert| alert.alert == word(Alarm::PruneDeferred));
+        let cleared = open.then(|| Kind::from(AlertCleared { alert: word(Alarm::PruneDeferred).to_owned() }));
         let mut told: Vec<Kind> = Vec::new();
         match pruning(&rounds, self.made.settings.keep_rounds, self.made.prune).ok()? {
             Pruning::Nothing => told.extend(cleared),
@@ -304,7 +303,7 @@ impl Restart {
                     "{surplus} of {existing} transcripts are more than `supervise.keep_rounds`, and more than are kept: \
                      nothing is deleted until `--prune` asks for it"
                 );
-                let alert = PRUNE_DEFERRED.to_owned();
+                let alert = word(Alarm::PruneDeferred).to_owned();
                 told.push(AlertRaised { alert, severity: Severity::Warning, message }.into());
             }
             Pruning::Deferred { .. } => {}

@@ -125,6 +125,7 @@ mod tests {
             path: Some("/usr/bin:/bin".to_owned()),
             keys: "/unused".to_owned(),
             stop: Duration::from_secs(2145),
+            brakes: false,
             owner: None,
         };
         let list = unit.plist("/Users/u/Library/Logs/provost-fixer.log");

@@ -33,7 +33,8 @@ pub(super) struct Wanted<'a> {
 ///
 /// A profile that does not load, a name that cannot be one, a text that a unit cannot hold, a secret among the flags.
 pub(super) fn unit(context: &Context, wanted: &Wanted<'_>) -> Result<Unit, CliError> {
-    let mut stop = Duration::ZERO;
+    let brake = |profile: &Profile| profile.supervise.as_ref().is_some_and(|supervise| supervise.host.brake);
+    let (mut stop, mut brakes) = (Duration::ZERO, false);
     let mut arguments = vec!["supervise".to_owned()];
     let mut first = None;
     for path in wanted.profiles {
@@ -42,8 +43,10 @@ pub(super) fn unit(context: &Context, wanted: &Wanted<'_>) -> Result<Unit, CliEr
         for member in members {
             let member = load(context, &loaded.dir.join(&member.profile))?;
             stop = stop.max(drain(&member.profile));
+            brakes |= brake(&member.profile);
         }
         stop = stop.max(drain(&loaded.profile));
+        brakes |= brake(&loaded.profile);
         arguments.extend(["-p".to_owned(), text(&absolute(context, path), "the path of the profile")?]);
         first.get_or_insert(loaded.profile.name.clone());
     }
@@ -79,6 +82,7 @@ pub(super) fn unit(context: &Context, wanted: &Wanted<'_>) -> Result<Unit, CliEr
         path: path.map(|path| checked(path.clone(), "`PATH`")).transpose()?,
         keys: String::new(),
         stop,
+        brakes,
         owner: wanted.owner.clone(),
     })
 }

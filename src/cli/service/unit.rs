@@ -25,6 +25,8 @@ pub(super) struct Unit {
     pub(super) keys: String,
     /// How long a stop may take: until the round that runs has ended by itself, and its tree is settled.
     pub(super) stop: Duration,
+    /// Whether the memory brake of its profile writes to its control group.
+    pub(super) brakes: bool,
     /// Whose it is, where it is one of the whole system: user and group.
     pub(super) owner: Option<(String, String)>,
 }
@@ -77,6 +79,13 @@ impl Unit {
             "# An agent that the kernel kills for its memory must not take the supervisor along.".to_owned(),
         );
         line("OOMPolicy=continue".to_owned());
+        if self.brakes {
+            line(
+                "# `supervise.host.brake` writes the soft limit of this service's own control group."
+                    .to_owned(),
+            );
+            line("Delegate=memory".to_owned());
+        }
         line("# Done, misconfigured, refused, unavailable, out of budget, given up: `provost help exit-codes`.".to_owned());
         line("Restart=on-failure".to_owned());
         line("RestartSec=10s".to_owned());

@@ -45,6 +45,12 @@ fn wrong(findings: &[Finding]) -> Vec<(&str, bool)> {
 
 const CLAUDE: &str = "[agent]\nharness = \"claude\"\n";
 
+/// The finding that decides what happens: the first that is permanent, else the first that is not right.
+fn decisive(findings: &[Finding]) -> Option<&Finding> {
+    let wrong = || findings.iter().filter(|finding| !finding.ok);
+    wrong().find(|finding| finding.permanent).or_else(|| wrong().next())
+}
+
 #[test]
 fn all_is_right_and_said() {
     let dir = tempfile::tempdir().unwrap();
@@ -177,18 +183,18 @@ fn what_provost_writes_lies_outside_of_what_a_container_sees() {
             wrong(&battery(&facts)).iter().map(|(check, _)| (*check).to_owned()).collect::<Vec<_>>()
         }
     };
-    std::fs::create_dir_all(dir.join("work/.provost")).unwrap();
-    std::os::unix::fs::symlink(dir.join("work"), dir.join("link")).unwrap();
-    let inside = all(dir.join("work/.provost"));
-    assert_eq!(inside(&format!("{}:/work", dir.join("work").display())), ["log_place"]);
-    assert_eq!(inside("./work:/work"), ["log_place"], "relative to the workspace");
-    assert_eq!(inside("./link:/work"), ["log_place"], "also behind a link");
-    assert_eq!(inside("./work/.provost:/x"), ["log_place"]);
+    std::fs::create_dir_all(dir.join("tree/.provost")).unwrap();
+    std::os::unix::fs::symlink(dir.join("tree"), dir.join("link")).unwrap();
+    let inside = all(dir.join("tree/.provost"));
+    assert_eq!(inside(&format!("{}:/in", dir.join("tree").display())), ["log_place"]);
+    assert_eq!(inside("./tree:/in"), ["log_place"], "relative to the workspace");
+    assert_eq!(inside("./link:/in"), ["log_place"], "also behind a link");
+    assert_eq!(inside("./tree/.provost:/x"), ["log_place"]);
     assert_eq!(inside("/:/host"), ["log_place"]);
-    assert_eq!(inside("./work/src:/work"), Vec::<String>::new());
-    assert_eq!(inside("./wor:/work"), Vec::<String>::new(), "a name that begins alike is another one");
-    assert_eq!(all(dir.join("elsewhere/not/yet"))("./work:/work"), Vec::<String>::new());
-    assert_eq!(all(dir.join("work/new"))("./work:/work"), ["log_place"], "also before it is there");
+    assert_eq!(inside("./tree/src:/in"), Vec::<String>::new());
+    assert_eq!(inside("./tre:/in"), Vec::<String>::new(), "a name that begins alike is another one");
+    assert_eq!(all(dir.join("elsewhere/not/yet"))("./tree:/in"), Vec::<String>::new());
+    assert_eq!(all(dir.join("tree/new"))("./tree:/in"), ["log_place"], "also before it is there");
 }
 
 #[test]

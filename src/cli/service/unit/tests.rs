@@ -12,6 +12,7 @@ fn unit(arguments: &[&str]) -> Unit {
         path: Some("/home/u/$bin:/usr/bin".to_owned()),
         keys: "/home/u/.config/provost/fixer.env".to_owned(),
         stop: Duration::from_secs(2145),
+        brakes: false,
         owner: None,
     }
 }
@@ -99,6 +100,15 @@ fn a_stop_lets_the_round_drain() {
     assert_eq!((line(&text, "KillMode"), line(&text, "KillSignal")), ("mixed", "SIGTERM"));
     assert_eq!(line(&text, "TimeoutStopSec"), "2145s");
     assert_eq!(line(&text, "RestartPreventExitStatus"), "2 3 4 5 6");
+}
+
+/// A brake without delegation fails open: the control group is not ours to write to.
+#[test]
+fn a_service_that_may_brake_has_its_control_group() {
+    let mut unit = unit(&[]);
+    assert!(!unit.systemd().contains("Delegate="));
+    unit.brakes = true;
+    assert_eq!(line(&unit.systemd(), "Delegate"), "memory");
 }
 
 #[test]
