@@ -40,6 +40,7 @@ pub mod journal;
 pub mod process;
 pub mod profile;
 pub mod report;
+pub mod stats;
 pub mod supervise;
 pub mod text;
 
