@@ -34,11 +34,13 @@ complete -c provost -n "__fish_provost_needs_command" -s h -l help -d 'Print hel
 complete -c provost -n "__fish_provost_needs_command" -s V -l version -d 'Print version'
 complete -c provost -n "__fish_provost_needs_command" -f -a "run" -d 'Do one task: one round, or rounds until its check passes'
 complete -c provost -n "__fish_provost_needs_command" -f -a "supervise" -d 'Keep an agent working, round after round, or a fleet of them'
+complete -c provost -n "__fish_provost_needs_command" -f -a "certify" -d 'The gate: may this profile ship?'
 complete -c provost -n "__fish_provost_needs_command" -f -a "peek" -d 'Look at a live, dead or finished run'
 complete -c provost -n "__fish_provost_needs_command" -f -a "steer" -d 'Tell the agent of a live run something'
 complete -c provost -n "__fish_provost_needs_command" -f -a "stop" -d 'End a live run, and wait until it has ended'
 complete -c provost -n "__fish_provost_needs_command" -f -a "init" -d 'Write a first profile for the agents and keys found on this machine'
 complete -c provost -n "__fish_provost_needs_command" -f -a "service" -d 'Make supervise a service of this machine: systemd, or launchd on macOS'
+complete -c provost -n "__fish_provost_needs_command" -f -a "suite" -d 'Check a suite, or make one of another tool\'s files'
 complete -c provost -n "__fish_provost_needs_command" -f -a "schema" -d 'Print the JSON schema of a file kind, for editors'
 complete -c provost -n "__fish_provost_needs_command" -f -a "completions" -d 'Print shell completions'
 complete -c provost -n "__fish_provost_needs_command" -f -a "man" -d 'Print a man page, or write all of them'
@@ -83,6 +85,37 @@ complete -c provost -n "__fish_provost_using_subcommand supervise" -l json -d 'P
 complete -c provost -n "__fish_provost_using_subcommand supervise" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand supervise" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand supervise" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand certify" -s p -l profile -d 'A profile that may ship; several are held against the same baseline, under one error rate' -r -F
+complete -c provost -n "__fish_provost_using_subcommand certify" -l baseline -d 'What it is held against: a profile, or a run of `provost certify` whose cells are taken as they are' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -s S -l suite -d 'The suite' -r -F
+complete -c provost -n "__fish_provost_using_subcommand certify" -l part -d 'The part of the split that is measured: train, selection, test or all; `test` where the suite has a split' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l set -d 'Change a key of the suite, or of every profile' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l out -d 'The run directory itself; the same call again does the missing part only' -r -F
+complete -c provost -n "__fish_provost_using_subcommand certify" -l label -d 'A label of a grid, kept in the manifest' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l seed -d 'The seed of the order, of every draw and of every cell' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -s j -l jobs -d 'Cells in flight, instead of what the suite and the endpoints say' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l min-power -d 'Refuse to begin where the chance to see `--effect` is smaller' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l effect -d 'The effect that `--min-power` is about, in the unit of the score' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l junit -d 'Write the test report of `JUnit` here, beside the run directory\'s own' -r -F
+complete -c provost -n "__fish_provost_using_subcommand certify" -l markdown -d 'Write Markdown for a pull request here' -r -F
+complete -c provost -n "__fish_provost_using_subcommand certify" -l html -d 'Write the HTML page here' -r -F
+complete -c provost -n "__fish_provost_using_subcommand certify" -l csv -d 'Write one row for each cell here' -r -F
+complete -c provost -n "__fish_provost_using_subcommand certify" -l resume -d 'Go on with a killed or interrupted run' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l rescore -d 'Score the answers of a stored run by `--suite`, without asking any agent again' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l verify -d 'Derive every figure of a certificate again, from its run directory alone, and look at every byte' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l report -d 'Show stored runs side by side, by their labels' -r
+complete -c provost -n "__fish_provost_using_subcommand certify" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand certify" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand certify" -l json -d 'Print the journal\'s events as JSON lines'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l dry-run -d 'Make the plan and the prompts, say what the plan can see, and call nothing'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-stubs -d 'Accept cells without any reported usage: agents that are offline'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-different -d 'Compare with a stored run whose cases, template, trials or scores are others'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l keep-workspaces -d 'Leave the workspaces of the cells in the run directory'
+complete -c provost -n "__fish_provost_using_subcommand certify" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand certify" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand certify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l select -d 'One value of the snapshot (`spend.usd`, `rounds.-1.outcome`), or `events.KIND` with `--window`' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l window -d 'How many events `--select events.KIND` gives' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l events -d 'The last N events, as they are in the journal' -r
@@ -180,6 +213,34 @@ complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen
 complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand service; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand suite; and not __fish_seen_subcommand_from check import" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand suite; and not __fish_seen_subcommand_from check import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand suite; and not __fish_seen_subcommand_from check import" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand suite; and not __fish_seen_subcommand_from check import" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand suite; and not __fish_seen_subcommand_from check import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand suite; and not __fish_seen_subcommand_from check import" -f -a "check" -d 'Say all that is wrong with a suite, its cases, its templates and the profiles that it names'
+complete -c provost -n "__fish_provost_using_subcommand suite; and not __fish_seen_subcommand_from check import" -f -a "import" -d 'Make a suite of a promptfoo configuration, or of samples with `input` and `target`'
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from check" -s S -l suite -d 'The suite' -r -F
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from check" -s p -l profile -d 'A profile that is to be measured by it' -r -F
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from check" -l set -d 'Change a key of the suite, or of the profiles' -r
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from check" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from check" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from check" -l json -d 'Print the findings as JSON'
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from import" -s o -l out -d 'The directory to write to; it is made if need be' -r -F
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from import" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand suite; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c provost -n "__fish_provost_using_subcommand schema" -l root -d 'Where runs are kept' -r -F
 complete -c provost -n "__fish_provost_using_subcommand schema" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
 always\t'Always'

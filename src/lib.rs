@@ -6,7 +6,9 @@
 //!
 //! ```text
 //! main      -> cli
-//! cli       -> certify improve persona supervise engine backend report journal profile event fault stats
+//! cli       -> certify improve persona supervise suite engine backend report journal profile event fault stats
+//! certify   -> suite engine stats persona profile event
+//! suite     -> engine backend profile event stats file text
 //! supervise -> engine process profile fault event
 //! engine    -> backend profile fault event
 //! backend   -> process profile fault event file
@@ -31,6 +33,7 @@
 #![warn(missing_docs)]
 
 pub mod backend;
+pub mod certify;
 pub mod cli;
 pub mod engine;
 pub mod event;
@@ -41,6 +44,7 @@ pub mod process;
 pub mod profile;
 pub mod report;
 pub mod stats;
+pub mod suite;
 pub mod supervise;
 pub mod text;
 

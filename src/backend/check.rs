@@ -149,7 +149,7 @@ impl Oracle for Command {
 }
 
 /// Reads a pipe on a thread of its own, keeping its end.
-fn collect(mut pipe: impl Read + Send + 'static) -> tokio::sync::oneshot::Receiver<Vec<u8>> {
+pub(super) fn collect(mut pipe: impl Read + Send + 'static) -> tokio::sync::oneshot::Receiver<Vec<u8>> {
     let (tell, told) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let mut kept = Vec::new();

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::check::collect as collect_end;
 use super::ready::collect;
 use crate::process::{Guard, ProcessError, Spec, Stdin};
 
@@ -12,7 +13,7 @@ use crate::process::{Guard, ProcessError, Spec, Stdin};
 const PIPES: Duration = Duration::from_secs(2);
 
 /// A question to a program of the system, such as its service manager.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Errand {
     /// What to run; looked up in the `PATH` of [`Errand::environment`].
     pub program: String,
@@ -22,6 +23,12 @@ pub struct Errand {
     pub environment: BTreeMap<String, String>,
     /// How long it may take; then it is killed with all that it has started.
     pub patience: Duration,
+    /// Where it works; `/` when absent.
+    pub cwd: Option<PathBuf>,
+    /// What it can read.
+    pub input: Vec<u8>,
+    /// Whether the end of what it prints is kept, at most 4 MiB, and not the beginning.
+    pub keeps_end: bool,
 }
 
 /// How an errand went.
@@ -31,9 +38,9 @@ pub enum Returned {
     Said {
         /// Its exit code; `None` when a signal ended it.
         code: Option<i32>,
-        /// The beginning of what it printed, at most 64 KiB.
+        /// The beginning of what it printed, at most 64 KiB; or its end.
         out: String,
-        /// The beginning of its complaints, at most 64 KiB.
+        /// The beginning of its complaints, at most 64 KiB; or their end.
         err: String,
     },
     /// There is no such program here.
@@ -54,8 +61,8 @@ impl Errand {
             program: PathBuf::from(&self.program),
             args: self.args.iter().map(OsString::from).collect(),
             env: self.environment.iter().map(os).collect(),
-            cwd: PathBuf::from("/"),
-            stdin: Stdin::default(),
+            cwd: self.cwd.clone().unwrap_or_else(|| PathBuf::from("/")),
+            stdin: Stdin::Bytes(self.input.clone()),
         };
         let mut child = match guard.spawn(spec).await {
             Ok(child) => child,
@@ -63,7 +70,8 @@ impl Errand {
             Err(error) => return Err(error),
         };
         let control = child.control();
-        let outputs = [child.take_stdout().map(collect), child.take_stderr().map(collect)];
+        let keep = |pipe| if self.keeps_end { collect_end(pipe) } else { collect(pipe) };
+        let outputs = [child.take_stdout().map(keep), child.take_stderr().map(keep)];
         let Ok(exit) = tokio::time::timeout(self.patience, child.wait()).await else {
             control.end(Duration::ZERO);
             child.wait().await;

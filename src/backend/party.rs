@@ -1,11 +1,14 @@
 //! Whom a candidate depends on: the provider, the account with it, and the model.
 
-use super::account::{Accounts, Party, plain};
+use super::account::{Accounts, Limits, Party, plain};
 use super::agent::invocation;
 use super::registry::{Place, agent_environment};
 use crate::file::is_secret_name;
+use crate::profile::Endpoint;
 
 /// The party of a profile; `None` where nobody else could be told of it: a script, or a command that nobody knows.
+///
+/// The limits that the profile states for the endpoint of our own loop are kept to from then on.
 ///
 /// An account is known by the key that is sent. An agent CLI that logs in by itself has the account of its home.
 pub fn party(place: &Place<'_>, accounts: &Accounts) -> Option<Party> {
@@ -25,7 +28,13 @@ pub fn party(place: &Place<'_>, accounts: &Accounts) -> Option<Party> {
         (provider_of(agent.harness.as_str(), agent.model.as_deref()), credentials(place))
     };
     let account = accounts.name(&provider, &secret);
-    Some(Party { provider, account, model: agent.model.clone() })
+    let party = Party { provider, account, model: agent.model.clone() };
+    // An agent CLI sends requests that nobody here sees.
+    if let Some(endpoint) = named.filter(|_| agent.harness == "chat") {
+        let Endpoint { max_concurrency, rpm, .. } = *endpoint;
+        accounts.limit(&party, Limits { max_concurrency, rpm });
+    }
+    Some(party)
 }
 
 /// The provider that an agent CLI asks where the profile names no endpoint.

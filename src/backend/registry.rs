@@ -96,6 +96,18 @@ pub fn dry() -> Arc<dyn Harness> {
 /// The variables whose values must never be written: the named keys, and what looks like a secret and is passed on, to the
 /// primary or to any other candidate of the chain.
 pub fn secrets(profile: &Profile, environment: &BTreeMap<String, String>) -> Secrets {
+    Secrets::new(secret_values(profile, environment))
+}
+
+/// The same of several profiles that are part of one run.
+pub fn secrets_of<'a>(
+    profiles: impl IntoIterator<Item = &'a Profile>,
+    environment: &BTreeMap<String, String>,
+) -> Secrets {
+    Secrets::new(profiles.into_iter().flat_map(|profile| secret_values(profile, environment)))
+}
+
+fn secret_values(profile: &Profile, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let endpoints = profile.endpoints.values().filter_map(|endpoint| endpoint.key_env.clone());
     let servers = profile.agent.mcp.values().filter_map(|server| server.key_env.clone());
     let password = profile.agent.server.iter().filter_map(|server| server.password_env.clone());
@@ -116,7 +128,7 @@ pub fn secrets(profile: &Profile, environment: &BTreeMap<String, String>) -> Sec
             pairs.insert(format!("mcp.{server}.{name}"), value.clone());
         }
     }
-    Secrets::new(pairs)
+    pairs
 }
 
 /// What reaches the agent: an allow-list, what its credentials need, and what the profile sets.

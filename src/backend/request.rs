@@ -135,6 +135,8 @@ pub struct Request {
     /// The run directory, its owner's alone; absolute. Files that a harness needs for an agent go below `harness/` in
     /// it, and never hold the value of a secret.
     pub directory: PathBuf,
+    /// Whether an attempt of ours that comes to one turn needs no transcript: what was sent and what came is on record.
+    pub terse: bool,
     /// Steps of the same attempt that are on record already.
     pub replay: Vec<Replayed>,
 }

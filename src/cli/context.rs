@@ -103,6 +103,16 @@ impl Context {
         state.map(|state| state.join("provost"))
     }
 
+    /// Whether a workflow of GitHub runs this.
+    pub(crate) fn in_actions(&self) -> bool {
+        self.variable("GITHUB_ACTIONS") == Some("true")
+    }
+
+    /// The file that a step of such a workflow shows as its summary.
+    pub(crate) fn github_summary(&self) -> Option<PathBuf> {
+        self.variable("GITHUB_STEP_SUMMARY").map(PathBuf::from)
+    }
+
     /// Where runs are.
     pub(crate) fn root(&self, flag: Option<&PathBuf>) -> PathBuf {
         let root = flag.cloned().or_else(|| self.variable("PROVOST_ROOT").map(PathBuf::from));

@@ -77,7 +77,7 @@ pub(crate) fn init(context: &Context, args: &InitArgs) -> Result<u8, CliError> {
 }
 
 /// Writes a file that is not there yet.
-fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
+pub(super) fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
     let mut file = file.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => CliError::usage(format!("{} is there already", path.display()))

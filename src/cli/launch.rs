@@ -241,7 +241,7 @@ pub(super) fn reports_of(context: &Context, common: &Common, name: &str, dir: &P
     Fanout(vec![Box::new(Lines::new(Box::new(out), context.stderr_look(), verbosity(common), place))])
 }
 
-fn verbosity(common: &Common) -> Verbosity {
+pub(super) fn verbosity(common: &Common) -> Verbosity {
     match (common.quiet, common.verbose) {
         (true, _) => Verbosity::Quiet,
         (false, 0) => Verbosity::Normal,

@@ -3,6 +3,7 @@
 //! **Invariant: thin.** A verb resolves its arguments into values that never change, puts engine, journal and reports
 //! together, and turns the end into an exit code.
 
+mod certify;
 mod context;
 mod cooldowns;
 mod error;
@@ -17,6 +18,7 @@ mod run;
 mod service;
 mod steer;
 mod stop;
+mod suite;
 mod supervise;
 
 use std::path::PathBuf;
@@ -72,6 +74,14 @@ enum Verb {
     /// and `provost stop` let the round that runs go on to its end, and end a wait at once; a second one ends the agent with
     /// its grace, a third at once.
     Supervise(Box<supervise::SuperviseArgs>),
+    /// The gate: may this profile ship?
+    ///
+    /// Runs every case of a suite on the candidate and on what it is held against, and says pass, fail or inconclusive,
+    /// with the evidence. The same call with the same `--out` does the missing part only.
+    ///
+    /// Exits with 0 when it may ship, with 1 when the evidence is against it, and with 3 when the evidence does not decide;
+    /// with 5 when the budget ended first, and with 4 when nothing could be had.
+    Certify(Box<certify::CertifyArgs>),
     /// Look at a live, dead or finished run
     Peek(peek::PeekArgs),
     /// Tell the agent of a live run something
@@ -96,6 +106,8 @@ enum Verb {
     Init(init::InitArgs),
     /// Make supervise a service of this machine: systemd, or launchd on macOS
     Service(service::ServiceArgs),
+    /// Check a suite, or make one of another tool's files
+    Suite(suite::SuiteArgs),
     /// Print the JSON schema of a file kind, for editors
     Schema(generate::SchemaArgs),
     /// Print shell completions
@@ -137,11 +149,13 @@ fn dispatch(cli: Cli) -> Result<u8, CliError> {
     match cli.verb {
         Verb::Run(args) => run::run(&context, &cli.common, &args),
         Verb::Supervise(args) => supervise::supervise(&context, &cli.common, &args),
+        Verb::Certify(args) => certify::certify(&context, &cli.common, &args),
         Verb::Peek(args) => peek::peek(&context, &cli.common, &args),
         Verb::Steer(args) => steer::steer(&context, &cli.common, &args),
         Verb::Stop(args) => stop::stop(&context, &cli.common, &args),
         Verb::Init(args) => init::init(&context, &args),
         Verb::Service(args) => service::service(&context, &cli.common, &args),
+        Verb::Suite(args) => suite::suite(&context, &args),
         Verb::Schema(args) => generate::schema(&args),
         Verb::Completions(args) => generate::completions(Cli::command(), &args),
         Verb::Man(args) => generate::man(&Cli::command(), &args),

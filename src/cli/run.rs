@@ -235,6 +235,7 @@ async fn drive(
         patient: args.wait,
         pid: std::process::id(),
         alerts,
+        cell: None,
     };
     let veil = Arc::clone(&secrets);
     let parts = Parts {

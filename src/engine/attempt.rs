@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::backend::account::Pass;
 use crate::backend::{Answer, Link, Message, Replayed, Report, Request, SessionPlan, Stop, Word};
 use crate::event::{
     AgentSpawned, AttemptNumber, Deadline, Failure, FallbackSwitched, FaultClass, Live, Opening, PromptPart,
@@ -67,6 +68,8 @@ pub(super) struct Watch {
     pub(super) deadlines: Deadlines,
     /// Waits for leave to ask.
     pub(super) asking: Option<Asking>,
+    /// The right to have a request in flight, from the leave to the end of its answer.
+    pub(super) pass: Option<Pass>,
     /// Whether the request that is out has been taken by the other side.
     pub(super) taken: bool,
     /// Why we end it, if we do; the first reason stays.
@@ -119,9 +122,9 @@ impl Run {
             let (say, words) = watch::channel(self.untold());
             (link, people) = (link.with_words(words), Some(say));
         }
-        let transcript = format!("rounds/root-{}.log", this.round);
+        let transcript = format!("rounds/{}-{}.log", self.plan.node(), this.round);
         let request = Request {
-            node: crate::event::NodeId::root(),
+            node: self.plan.node(),
             round: this.round,
             attempt: this.attempt,
             system: self.cast.system.clone(),
@@ -131,6 +134,7 @@ impl Run {
             workspace: self.plan.workspace.clone(),
             transcript: self.plan.directory.join(&transcript),
             directory: self.plan.directory.clone(),
+            terse: self.plan.cell.is_some(),
             replay: self.replayed(this),
         };
         let retry = &self.cast.profile.retry;
@@ -144,6 +148,7 @@ impl Run {
                 retry.wait.0,
             ),
             asking: None,
+            pass: None,
             taken: false,
             ending: None,
             stop,
@@ -171,6 +176,7 @@ impl Run {
                 result = &mut work => Incoming::Ended(result),
                 asked = shutdown.news(asked) => Incoming::Asked(asked),
                 () = super::clock::until(leave), if leave.is_some() => Incoming::Leave,
+                () = Asking::changed(watch.asking.as_ref()), if leave.is_some() => Incoming::Leave,
                 () = tokio::time::sleep_until(at.into()), if !watch.stopping() => Incoming::Due(deadline),
                 () = super::clock::until(look), if look.is_some() => Incoming::Look,
                 () = listener.steered() => Incoming::Steered,
@@ -332,6 +338,7 @@ impl Run {
             }
             Report::Turn { turn, message, text, tool_calls, usage } => {
                 self.begun(watch, now)?;
+                watch.pass = None;
                 let message_sha256 = match message {
                     Some(bytes) => {
                         let sha256 = self.emitter.store(Stored::Blob, &bytes)?;

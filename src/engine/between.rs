@@ -86,7 +86,7 @@ impl Run {
     fn act(&mut self, acts: Vec<Act>, ends: &mut Vec<Act>) -> io::Result<()> {
         for act in acts {
             match act {
-                Act::Tell(kind) => self.emitter.emit(kind)?,
+                Act::Tell(kind) => self.emitter.emit(*kind)?,
                 Act::EndRun(outcome, why) => {
                     self.verdict.get_or_insert_with(|| (outcome, why.clone()));
                     ends.push(Act::EndRun(outcome, why));

@@ -102,7 +102,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
     /// Put this on record.
-    Tell(Kind),
+    Tell(Box<Kind>),
     /// End the round that runs, for this.
     EndRound(Failure),
     /// End the wait that runs; `fulfilled` says that what it was for has come.

@@ -14,7 +14,7 @@ pub type Sink = Box<dyn FnMut(Record<'_>) -> io::Result<()> + Send>;
 pub type Veiling = Box<dyn for<'a> Fn(&'a [u8]) -> (Cow<'a, [u8]>, u64) + Send>;
 
 /// The engine's mouth.
-pub(crate) struct Emitter {
+pub struct Emitter {
     clock: Clock,
     sink: Sink,
     veiling: Veiling,
@@ -26,28 +26,37 @@ pub(crate) struct Emitter {
 
 impl Emitter {
     /// Goes on after what `tally` has folded.
-    pub(crate) fn new(clock: Clock, sink: Sink, veiling: Veiling, tally: Tally, node: NodeId) -> Self {
+    pub fn new(clock: Clock, sink: Sink, veiling: Veiling, tally: Tally, node: NodeId) -> Self {
         Self { clock, sink, veiling, tally, node, fresh: Vec::new() }
     }
 
     /// All that is known by now.
-    pub(crate) fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> &Tally {
         &self.tally
     }
 
     /// The clocks.
-    pub(crate) fn clock(&self) -> Clock {
+    pub fn clock(&self) -> Clock {
         self.clock
     }
 
     /// Records that something happened.
-    pub(crate) fn emit(&mut self, kind: impl Into<Kind>) -> io::Result<()> {
-        let event = Event {
-            seq: self.tally.last_seq.next(),
-            at: self.clock.stamp(),
-            node: self.node.clone(),
-            kind: kind.into(),
-        };
+    ///
+    /// # Errors
+    ///
+    /// The sink could not take it.
+    pub fn emit(&mut self, kind: impl Into<Kind>) -> io::Result<()> {
+        self.emit_of(self.node.clone(), kind)
+    }
+
+    /// Records that something happened to another node.
+    ///
+    /// # Errors
+    ///
+    /// The sink could not take it.
+    pub fn emit_of(&mut self, node: NodeId, kind: impl Into<Kind>) -> io::Result<()> {
+        let event =
+            Event { seq: self.tally.last_seq.next(), at: self.clock.stamp(), node, kind: kind.into() };
         self.tally.apply(&event);
         (self.sink)(Record::Event(&event))?;
         self.fresh.push(event);
@@ -55,12 +64,16 @@ impl Emitter {
     }
 
     /// What was recorded since this was asked last.
-    pub(crate) fn take_fresh(&mut self) -> Vec<Event> {
+    pub fn take_fresh(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.fresh)
     }
 
     /// Stores bytes that the next event names.
-    pub(crate) fn store(&mut self, kind: Stored, bytes: &[u8]) -> io::Result<Sha256> {
+    ///
+    /// # Errors
+    ///
+    /// The sink could not take them.
+    pub fn store(&mut self, kind: Stored, bytes: &[u8]) -> io::Result<Sha256> {
         self.store_counted(kind, bytes).map(|(sha256, _)| sha256)
     }
 
@@ -73,12 +86,20 @@ impl Emitter {
     }
 
     /// Returns once everything is on disk.
-    pub(crate) fn sync(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The sink could not.
+    pub fn sync(&mut self) -> io::Result<()> {
         (self.sink)(Record::Sync)
     }
 
     /// Shows something that is not kept.
-    pub(crate) fn live(&mut self, live: &Live) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The sink could not take it.
+    pub fn live(&mut self, live: &Live) -> io::Result<()> {
         (self.sink)(Record::Live(live))
     }
 }

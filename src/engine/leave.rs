@@ -1,12 +1,13 @@
 //! Leave to ask: before each request it is seen whether the account may be asked now, by us and by every other provost
-//! of the user. Waits for it are seen like every other, and end with the attempt.
+//! of the user. Waits for it are seen like every other, and end with the attempt. A pass that came with it is kept until
+//! the answer has ended, whichever way.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::backend::account::Admission;
+use crate::backend::account::{Leave, Pass, Queue};
 use crate::backend::{Answer, Stop};
 use crate::event::{
     AlertRaised, AttemptRetrying, Failure, FaultClass, FaultScope, Severity, WaitEnded, WaitStarted,
@@ -29,12 +30,22 @@ pub(super) struct Asking {
     again: Instant,
     /// Whether the wait was told.
     told: bool,
+    /// Where it is told that it is worth looking sooner.
+    queue: Option<Queue>,
 }
 
 impl Asking {
     /// When it is to be seen again whether the way is free.
     pub(super) fn again(&self) -> Instant {
         self.again
+    }
+
+    /// Returns when somebody says that it is worth looking; never, where nobody can.
+    pub(super) async fn changed(asking: Option<&Self>) {
+        match asking.and_then(|asking| asking.queue.as_ref()) {
+            Some(queue) => queue.changed().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -49,7 +60,9 @@ impl Run {
         let Some(granted) = granted.filter(|_| !watch.stopping()) else { return Ok(()) };
         let now = self.emitter.clock().now();
         watch.deadlines.held();
-        watch.asking = Some(Asking { granted, since: now, again: now, told: false });
+        // What was sent before has come to its end, if not to a good one.
+        watch.pass = None;
+        watch.asking = Some(Asking { granted, since: now, again: now, told: false, queue: None });
         self.seek_leave(watch)
     }
 
@@ -58,40 +71,43 @@ impl Run {
         let Some(mut asking) = watch.asking.take() else { return Ok(()) };
         let (clock, wait) = (self.emitter.clock(), self.cast.profile.retry.wait.0);
         let (now, stamp) = (clock.now(), clock.stamp());
-        let admission = match &self.cast.candidates[watch.candidate].party {
-            Some(party) => self.accounts.ask(party, stamp),
-            None => Admission::Go,
+        let leave = match &self.cast.candidates[watch.candidate].party {
+            Some(party) => self.accounts.leave(party, stamp),
+            None => Leave::Go(Pass::default()),
         };
         if let Some(trouble) = self.accounts.trouble() {
             let alert =
                 AlertRaised { alert: "accounts".to_owned(), severity: Severity::Notice, message: trouble };
             self.emitter.emit(alert)?;
         }
-        match admission {
-            Admission::Go => {
+        match leave {
+            Leave::Go(pass) => {
                 if asking.told {
                     self.emitter.emit(WaitEnded { complete: true })?;
                 }
                 watch.deadlines.asked(now);
                 watch.taken = false;
+                watch.pass = Some(pass);
                 // Nobody there to hear it: the attempt has ended by itself.
                 let _ = asking.granted.send(());
                 Ok(())
             }
-            Admission::Wait { until, firm, .. } if firm && left(stamp, until) > wait => {
+            Leave::Wait { until, firm, .. } if firm && left(stamp, until) > wait => {
                 if asking.told {
                     self.emitter.emit(WaitEnded { complete: false })?;
                 }
                 watch.end(Some(self.cooling(watch.candidate, stamp, until)), Stop::Gracefully);
                 Ok(())
             }
-            Admission::Wait { until, why, .. } => {
+            Leave::Wait { until, why, queue, .. } => {
                 let left = left(stamp, until);
                 if !asking.told && left.max(now.duration_since(asking.since)) >= WORTH_A_WORD {
                     asking.told = true;
                     self.emitter.emit(WaitStarted { reason: why, until, cause: None })?;
                 }
                 asking.again = now + left.clamp(Duration::from_millis(1), GLANCE);
+                // The new place is taken before the old one is left: in between nobody would wait.
+                asking.queue = queue;
                 watch.asking = Some(asking);
                 Ok(())
             }

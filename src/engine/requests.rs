@@ -9,7 +9,7 @@ use crate::event::{
 
 use super::attempt::Watch;
 use super::run::Run;
-use super::{Steer, Stop};
+use super::{Emitter, Shutdown, Steer, Stop};
 
 impl Run {
     /// Answers the requests of other processes that are not answered yet.
@@ -73,12 +73,7 @@ impl Run {
     }
 
     pub(super) fn answer_stops(&mut self, effect: StopEffect) -> io::Result<()> {
-        for (Stop { id, now }, late) in self.shutdown.take_open() {
-            self.emitter.emit(StopRequested { id: id.clone(), now })?;
-            let effect = if late { StopEffect::NotLive } else { effect };
-            self.emitter.emit(StopAcknowledged { id, effect })?;
-        }
-        Ok(())
+        answer_stops(&mut self.emitter, &self.shutdown, effect)
     }
 
     /// No prompt will have the messages that are open. Those that a round of before had are answered.
@@ -88,4 +83,32 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// Answers the requests to stop that nobody has answered.
+///
+/// # Errors
+///
+/// What happened could not be recorded.
+pub fn answer_stops(emitter: &mut Emitter, shutdown: &Shutdown, effect: StopEffect) -> io::Result<()> {
+    for (Stop { id, now }, late) in shutdown.take_open() {
+        emitter.emit(StopRequested { id: id.clone(), now })?;
+        let effect = if late { StopEffect::NotLive } else { effect };
+        emitter.emit(StopAcknowledged { id, effect })?;
+    }
+    Ok(())
+}
+
+/// Says of the messages for an agent that nobody will be told them, in a run of many cells: none of its agents is the one
+/// that was meant.
+///
+/// # Errors
+///
+/// What happened could not be recorded.
+pub fn decline_steers(emitter: &mut Emitter, shutdown: &Shutdown) -> io::Result<()> {
+    for Steer { id, text } in shutdown.take_steers() {
+        emitter.emit(SteerRequested { id: id.clone(), text })?;
+        emitter.emit(SteerAcknowledged { id, effect: SteerEffect::NotLive, round: None })?;
+    }
+    Ok(())
 }

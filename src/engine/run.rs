@@ -47,6 +47,17 @@ pub struct Plan {
     pub pid: u32,
     /// What a person should know, and was seen before the run began.
     pub alerts: Vec<AlertRaised>,
+    /// The node of the cell that this is, in a run of many cells. A cell is tried again as often as its profile says, also
+    /// where the same words come each time, since another one in its place is not to be had; and what its agent does in
+    /// one turn needs no transcript.
+    pub cell: Option<NodeId>,
+}
+
+impl Plan {
+    /// The node of its agent.
+    pub(super) fn node(&self) -> NodeId {
+        self.cell.clone().unwrap_or_else(NodeId::root)
+    }
 }
 
 /// What a run works with.
@@ -143,7 +154,7 @@ pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEn
         return Err(EngineError::Record(io::Error::other("nobody plays in this run")));
     };
     let mut run = Run {
-        emitter: Emitter::new(Clock, parts.sink, parts.veiling, tally, NodeId::root()),
+        emitter: Emitter::new(Clock, parts.sink, parts.veiling, tally, plan.node()),
         cast,
         casts: parts.casts,
         driver: parts.driver,

@@ -195,6 +195,28 @@ impl Shutdown {
         });
     }
 
+    /// A door that hears the end as this one does, and nothing else: requests are answered by whoever has this one. Needs a
+    /// tokio runtime.
+    #[must_use]
+    pub fn inner(&self) -> Self {
+        let (tell, heard) = watch::channel(Heard { asked: self.asked(), ..Heard::default() });
+        let tell = Arc::new(tell);
+        let (relay, mut outer) = (Arc::clone(&tell), self.clone());
+        tokio::spawn(async move {
+            let mut times = 0;
+            loop {
+                let asked = tokio::select! {
+                    asked = outer.asked_more_than(times) => asked,
+                    () = relay.closed() => return,
+                };
+                times = asked.times;
+                relay.send_modify(|heard| heard.asked = Some(asked));
+            }
+        });
+        let nobody: Inbox = Box::new(Vec::new);
+        Self { tell, heard, inbox: Arc::new(Mutex::new(nobody)) }
+    }
+
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Option<Asked> {
         self.heard.borrow().asked.clone()

@@ -201,8 +201,12 @@ impl Run {
         let tally = self.emitter.tally();
         let turn = tally.open.as_ref().map(|open| open.turn.clone()).unwrap_or_default();
         let retry = &self.cast.profile.retry;
-        let policy =
-            Policy { same_model: retry.same_model, max_fallbacks: retry.max_fallbacks, wait: retry.wait.0 };
+        let policy = Policy {
+            same_model: retry.same_model,
+            max_fallbacks: retry.max_fallbacks,
+            wait: retry.wait.0,
+            persistent: self.plan.cell.is_some(),
+        };
         let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let history = History {
             retries: count(turn.retries),

@@ -9,7 +9,9 @@ use sha2::Digest as _;
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+        )]
         #[serde(transparent)]
         pub struct $name(String);
 
@@ -60,6 +62,18 @@ text_id! {
     PhaseName
 }
 text_id! {
+    /// A case of a suite.
+    CaseId
+}
+text_id! {
+    /// An arm of a plan: a profile, or a profile under a treatment.
+    ArmName
+}
+text_id! {
+    /// A score of a suite.
+    ScoreName
+}
+text_id! {
     /// One tool call, as the model or the agent CLI names it.
     ToolId
 }
@@ -68,6 +82,16 @@ impl NodeId {
     /// The node that every run starts with.
     pub fn root() -> Self {
         Self::new("root")
+    }
+
+    /// The node of a cell: `root.c17`.
+    pub fn cell(cell: CellIndex) -> Self {
+        Self(format!("root.c{cell}"))
+    }
+
+    /// Whether it is the node of a cell.
+    pub fn is_cell(&self) -> bool {
+        self.0.starts_with("root.c")
     }
 }
 
@@ -109,6 +133,14 @@ number_id! {
 number_id! {
     /// One model inference within an attempt; starts at 1.
     TurnNumber
+}
+number_id! {
+    /// The place of a cell in its plan; starts at 0.
+    CellIndex
+}
+number_id! {
+    /// Which repetition of a case; starts at 1.
+    Trial
 }
 
 /// The SHA-256 of some bytes, as 64 lower-case hex digits; `sha256sum` verifies it.

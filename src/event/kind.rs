@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 mod attempt;
+mod cell;
 mod control;
 mod run;
 mod supervise;
@@ -11,6 +12,10 @@ pub use attempt::{
     AgentExited, AgentSpawned, AttemptAccepted, AttemptFailed, AttemptFinished, AttemptRetrying,
     AttemptStarted, ExitCause, FallbackSwitched, Opening, PromptPart, PromptSent, Provenance, TextDelta,
     ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded, WaitStarted,
+};
+pub use cell::{
+    ArmFixed, ArmRole, CaseFixed, CasesFixed, CellEnded, CellScored, CellStarted, Missing, MissingReason,
+    PlanFixed, Scored, TreatmentApplied, VerdictReached,
 };
 pub use control::{StopAcknowledged, StopRequested};
 pub use run::{
@@ -99,6 +104,13 @@ kinds! {
     HostSampled = "host.sampled": "How the host is, at the beginning and at the end of a round of `supervise`.",
     DefenseActed = "defense.acted": "A defense has done something to the agent or to the host.",
     LogsPruned = "logs.pruned": "Transcripts of old rounds were deleted, as the profile wants it.",
+    PlanFixed = "plan.fixed": "What a run of many cells will do and how it will decide; `plan.json` has it whole.",
+    CasesFixed = "cases.fixed": "Some of the cases of the plan.",
+    TreatmentApplied = "treatment.applied": "A treatment has made a prompt another one, for all cells that share it.",
+    CellStarted = "cell.started": "A cell begins: one case, one trial, one arm.",
+    CellEnded = "cell.ended": "A cell has an answer, or is missing with its reason.",
+    CellScored = "cell.scored": "A score of an answer that came after its cell's end.",
+    VerdictReached = "verdict.reached": "The verdict, with every figure that it rests on.",
     AlertRaised = "alert.raised": "Something that a person should know.",
     AlertCleared = "alert.cleared": "What an alert was about is over.",
 }
@@ -139,6 +151,14 @@ impl Kind {
             Self::TreeSettled(tree) => optional(&mut tree.reason),
             Self::DefenseActed(acted) => each(&mut acted.message),
             Self::PhaseSkipped(skipped) => each(&mut skipped.why),
+            Self::CellEnded(ended) => {
+                if let Some(missing) = &mut ended.missing {
+                    each(&mut missing.evidence);
+                }
+                ended.scores.values_mut().filter_map(|scored| scored.why.as_mut()).for_each(each);
+            }
+            Self::CellScored(scored) => optional(&mut scored.scored.why),
+            Self::TreatmentApplied(applied) => optional(&mut applied.skipped),
             _ => {}
         }
     }

@@ -15,6 +15,8 @@
 //! tool     = tool.called tool.returned
 //! check    = check.started check.ended
 //! wait     = wait.started wait.ended
+//! grid     = run.started plan.fixed cases.fixed* treatment.applied* (cell.started | cell.ended | cell.scored)*
+//!            verdict.reached? run.ended              (of a run of many cells; `root.c*` events of cells in between)
 //! stop     = stop.requested stop.acknowledged          (also within a round, a check and a wait)
 //! ```
 //!
@@ -26,32 +28,41 @@ mod kind;
 mod live;
 mod outcome;
 mod record;
+mod sheet;
 mod tally;
 mod usage;
+mod verdict;
 
 pub use failure::{Failure, FaultClass, FaultScope};
 pub use id::{
-    AttemptNumber, NodeId, PhaseName, RequestId, RoundNumber, RunId, Seq, SessionId, Sha256, ToolId,
-    TurnNumber,
+    ArmName, AttemptNumber, CaseId, CellIndex, NodeId, PhaseName, RequestId, RoundNumber, RunId, ScoreName,
+    Seq, SessionId, Sha256, ToolId, Trial, TurnNumber,
 };
 pub use kind::{
-    AgentExited, AgentSpawned, AlertCleared, AlertRaised, AttemptAccepted, AttemptFailed, AttemptFinished,
-    AttemptRetrying, AttemptStarted, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved,
-    CheckEnded, CheckStarted, DefenseActed, ExitCause, FallbackSwitched, HostSampled, Kind, LogsPruned,
-    Opening, PhaseSkipped, PromptPart, PromptSent, Provenance, RoundEnded, RoundStarted, RunEnded,
-    RunResumed, RunStarted, SteerAcknowledged, SteerRequested, StopAcknowledged, StopRequested, TextDelta,
-    ToolCalled, ToolReturned, TreeSettled, TurnEnded, UsageReported, WaitEnded, WaitStarted,
+    AgentExited, AgentSpawned, AlertCleared, AlertRaised, ArmFixed, ArmRole, AttemptAccepted, AttemptFailed,
+    AttemptFinished, AttemptRetrying, AttemptStarted, BudgetCeilings, BudgetCommitted, BudgetRefused,
+    BudgetReserved, CaseFixed, CasesFixed, CellEnded, CellScored, CellStarted, CheckEnded, CheckStarted,
+    DefenseActed, ExitCause, FallbackSwitched, HostSampled, Kind, LogsPruned, Missing, MissingReason,
+    Opening, PhaseSkipped, PlanFixed, PromptPart, PromptSent, Provenance, RoundEnded, RoundStarted, RunEnded,
+    RunResumed, RunStarted, Scored, SteerAcknowledged, SteerRequested, StopAcknowledged, StopRequested,
+    TextDelta, ToolCalled, ToolReturned, TreatmentApplied, TreeSettled, TurnEnded, UsageReported,
+    VerdictReached, WaitEnded, WaitStarted,
 };
 pub use live::{Deadline, Live};
 pub use outcome::{
     RoundOutcome, RunOutcome, Severity, Spend, SteerEffect, StopEffect, TreeAction, WaitCause,
 };
 pub use record::{Record, Stored};
+pub use sheet::{ArmTotals, Place, Row, Sheet};
 pub use tally::{
-    CheckSummary, Conversation, Deed, Limited, OpenAlert, OpenRound, OpenSteer, OpenTool, Outcomes, Phase,
-    RoundSummary, Streak, Tally, Turn, blur,
+    Cells, CheckSummary, Conversation, Deed, Limited, OpenAlert, OpenRound, OpenSteer, OpenTool, Outcomes,
+    Phase, RoundSummary, Streak, Tally, Turn, blur,
 };
 pub use usage::{Usage, UsageSource};
+pub use verdict::{
+    ArmFigures, CandidateFigures, Certified, ClaimFigures, Estimate, GateFixed, GateMode, Reason,
+    SliceFigures, Verdict,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -50,6 +50,14 @@ pub enum RunOutcome {
     Misconfigured,
     /// `--dry-run`: prompts assembled and persisted, nothing called.
     DryRun,
+    /// The gate says that it may ship.
+    Certified,
+    /// The gate says that it must not.
+    NotCertified,
+    /// The evidence does not decide.
+    Inconclusive,
+    /// All cells have ended, and no gate was asked for.
+    Measured,
 }
 
 /// What kind of wait it is that is between rounds.
@@ -207,6 +215,27 @@ impl Spend {
         }
     }
 
+    /// Adds what something consumed: what nobody said makes the whole unknown.
+    pub fn bill(&mut self, usage: Option<&super::Usage>) {
+        if let Some(usage) = usage {
+            self.add(usage);
+        } else {
+            self.usd_known = false;
+            self.tokens_known = false;
+        }
+    }
+
+    /// Adds what another part has consumed; wall times are no sum.
+    pub fn join(&mut self, other: &Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cache_read = self.cache_read.saturating_add(other.cache_read);
+        self.cache_write = self.cache_write.saturating_add(other.cache_write);
+        self.usd += other.usd;
+        self.usd_known &= other.usd_known;
+        self.tokens_known &= other.tokens_known;
+    }
+
     /// The unit a token budget counts; see [`super::Usage::charged_tokens`].
     pub fn charged_tokens(&self) -> u64 {
         self.input.saturating_add(self.cache_write).saturating_add(self.output)
@@ -217,10 +246,16 @@ impl RunOutcome {
     /// What the process exits with; the table is in `provost(1)`. `signal` is the one that interrupted the run.
     pub fn exit_code(self, signal: Option<i32>) -> u8 {
         match self {
-            Self::Delivered | Self::Settled | Self::Stopped | Self::Done | Self::DryRun => 0,
-            Self::CheckFailed | Self::Stuck | Self::AgentFailed => 1,
+            Self::Delivered
+            | Self::Settled
+            | Self::Stopped
+            | Self::Done
+            | Self::DryRun
+            | Self::Certified
+            | Self::Measured => 0,
+            Self::CheckFailed | Self::Stuck | Self::AgentFailed | Self::NotCertified => 1,
             Self::Misconfigured => 2,
-            Self::SpendUnknown => 3,
+            Self::SpendUnknown | Self::Inconclusive => 3,
             Self::Unavailable => 4,
             Self::BudgetExhausted => 5,
             Self::GaveUp => 6,
@@ -252,6 +287,10 @@ impl RunOutcome {
             Self::GaveUp => "gave_up",
             Self::Misconfigured => "misconfigured",
             Self::DryRun => "dry_run",
+            Self::Certified => "certified",
+            Self::NotCertified => "not_certified",
+            Self::Inconclusive => "inconclusive",
+            Self::Measured => "measured",
         }
     }
 }

@@ -13,10 +13,12 @@ use super::{
     RunEnded, RunStarted, Seq, SessionId, Spend, SteerEffect, TreeAction, TreeSettled, TurnNumber,
 };
 
+mod cells;
 mod parts;
 mod streak;
 mod turn;
 
+pub use cells::Cells;
 pub use parts::{
     CheckSummary, Conversation, Limited, OpenAlert, OpenRound, OpenSteer, OpenTool, RoundSummary,
 };
@@ -146,6 +148,9 @@ pub struct Tally {
     /// The wait that follows a round, once it was waited out.
     #[serde(default)]
     pub waited: Option<super::WaitCause>,
+    /// The cells, in a run that has many.
+    #[serde(default)]
+    pub cells: Cells,
 }
 
 /// Rounds by outcome.
@@ -172,6 +177,10 @@ impl Tally {
         self.last_at = Some(event.at);
         if let Some(open) = &mut self.open {
             open.last_event_at = event.at;
+        }
+        self.cells.apply(&event.kind, &mut self.spend);
+        if !self.cells.concerns(event) {
+            return;
         }
         match &event.kind {
             Kind::RunStarted(started) => {

@@ -94,11 +94,11 @@ fn again(
         _ if failure.should_retry == Some(false) => 0,
         _ if failure.should_retry == Some(true) => policy.same_model,
         // A silent start may be a queue somewhere; twice is a pattern.
-        FaultClass::FirstEventTimeout => policy.same_model.min(1),
+        FaultClass::FirstEventTimeout if !policy.persistent => policy.same_model.min(1),
         class if retryable(class) => policy.same_model,
         _ => 0,
     };
-    if history.retries >= allowed || history.identical >= PATTERN {
+    if history.retries >= allowed || (history.identical >= PATTERN && !policy.persistent) {
         return None;
     }
     let left = policy.wait.checked_sub(history.waited)?;

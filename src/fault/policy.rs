@@ -15,6 +15,9 @@ pub struct Policy {
     pub max_fallbacks: u32,
     /// How long may be waited in one turn of the user; a server-given wait that does not fit is not waited out.
     pub wait: Duration,
+    /// Whether the same words again are no reason to stop asking: where the answer to this very request is wanted, and
+    /// the number of retries is the only bound.
+    pub persistent: bool,
 }
 
 /// What has happened in this turn of the user.

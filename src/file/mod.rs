@@ -13,6 +13,7 @@ mod bell;
 mod lock;
 mod secret;
 mod shape;
+mod slots;
 mod veil;
 
 pub use atomic::{ensure_private_dir, sync_dir, write_atomic, write_atomic_readable, write_atomic_unsynced};
@@ -20,4 +21,5 @@ pub use bell::{Bell, ring};
 pub use lock::{Held, HoldError, Holder, hold, is_locked, try_lock};
 pub use secret::Secrets;
 pub use shape::{is_secret_name, redact_shapes};
+pub use slots::Slots;
 pub use veil::Veil;

@@ -94,6 +94,24 @@ impl RunDir {
         self.path.join("index.json")
     }
 
+    /// Where small texts of that kind are packed, in a run of many cells.
+    pub fn pack(&self, stored: Stored) -> PathBuf {
+        self.path.join(match stored {
+            Stored::Prompt => "prompts.jsonl",
+            Stored::Blob => "outputs.jsonl",
+        })
+    }
+
+    /// What a run of many cells will do.
+    pub fn plan(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
+    /// The verdict of such a run, sealed.
+    pub fn certificate(&self) -> PathBuf {
+        self.path.join("certificate.json")
+    }
+
     /// Where bytes of that name are.
     pub fn stored(&self, stored: Stored, sha256: &Sha256) -> PathBuf {
         match stored {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::error::io_error;
 use super::index::{Checkpoint, RoundTable};
+use super::pack::Pack;
 use super::{Header, JournalError, Manifest, Reader, RunDir, VERSION};
 use crate::event::{Event, RunId, Sha256, Stored, Tally};
 use crate::file;
@@ -53,6 +54,8 @@ pub struct Writer {
     dirty: bool,
     /// A part of a line that could not be written is still in the file.
     torn: bool,
+    /// Prompts and everything else, where small texts are packed.
+    packs: Option<[Pack; 2]>,
 }
 
 impl Writer {
@@ -74,6 +77,14 @@ impl Writer {
     /// Takes up the journal of a run that was killed or interrupted. A torn last line is cut; anything else that is
     /// wrong with it is an error. A run that was killed before its journal began starts one.
     pub fn resume(dir: &RunDir) -> Result<(Self, Recovered), JournalError> {
+        Self::resume_seeing(dir, |_| {})
+    }
+
+    /// The same, and `see` is shown every event on the way.
+    pub fn resume_seeing(
+        dir: &RunDir,
+        mut see: impl FnMut(&Event),
+    ) -> Result<(Self, Recovered), JournalError> {
         let path = dir.journal();
         let file = match OpenOptions::new().read(true).append(true).open(&path) {
             Ok(file) => file,
@@ -88,7 +99,7 @@ impl Writer {
         let length = file.metadata().map_err(io_error("read", &path))?.len();
         let mut writer = Self::at(dir, file, 0);
         if writer.has_header()? {
-            writer.fold()?;
+            writer.fold(&mut see)?;
         } else {
             let manifest = Manifest::read(dir)?;
             let header = Header::new(&manifest.run, manifest.started_at).to_line(&path)?;
@@ -102,6 +113,13 @@ impl Writer {
         writer.cut(cut_bytes)?;
         let tally = writer.tally.clone();
         Ok((writer, Recovered { tally, cut_bytes }))
+    }
+
+    /// Packs small texts from now on: a run of many cells would have a file for each else.
+    pub fn pack(&mut self) -> Result<(), JournalError> {
+        let open = |stored| Pack::open(self.dir.pack(stored));
+        self.packs = Some([open(Stored::Prompt)?, open(Stored::Blob)?]);
+        Ok(())
     }
 
     /// The directory of the run.
@@ -147,6 +165,12 @@ impl Writer {
 
     /// Stores bytes that the next events name. What is there already is not written again.
     pub fn bytes(&mut self, stored: Stored, sha256: &Sha256, bytes: &[u8]) -> Result<(), JournalError> {
+        if let Some([prompts, outputs]) = &mut self.packs {
+            let pack = if stored == Stored::Prompt { prompts } else { outputs };
+            if pack.take(sha256, bytes)? {
+                return Ok(());
+            }
+        }
         let key = (stored == Stored::Prompt, sha256.clone());
         if self.known.contains(&key) {
             return Ok(());
@@ -171,6 +195,9 @@ impl Writer {
     /// Returns once everything so far would survive a power failure: first what events name, then the events.
     pub fn sync(&mut self) -> Result<(), JournalError> {
         self.sync_pending()?;
+        for pack in self.packs.iter_mut().flatten() {
+            pack.sync()?;
+        }
         if self.dirty {
             self.file.sync_data().map_err(io_error("sync", &self.path))?;
             self.dirty = false;
@@ -208,6 +235,7 @@ impl Writer {
             known: HashSet::new(),
             dirty: false,
             torn: false,
+            packs: None,
         }
     }
 
@@ -220,7 +248,7 @@ impl Writer {
     }
 
     /// Folds the whole journal: what is continued must be right in every line, so that the checkpoint is no help here.
-    fn fold(&mut self) -> Result<(), JournalError> {
+    fn fold(&mut self, see: &mut impl FnMut(&Event)) -> Result<(), JournalError> {
         let mut reader = Reader::open(&self.dir)?;
         reader.header().format.check_writable(&self.path)?;
         self.offset = reader.offset();
@@ -228,6 +256,7 @@ impl Writer {
             let event = event?;
             self.rounds.note(&event, self.offset);
             self.tally.apply(&event);
+            see(&event);
             self.offset = reader.offset();
             // For the checkpoint; a torn line that follows overwrites the reader's own copy.
             self.line.clear();

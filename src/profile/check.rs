@@ -42,6 +42,7 @@ fn rules(profile: &Profile, tree: &Node, layer: usize) -> Vec<Diagnostic> {
     rules.candidate();
     rules.addresses();
     rules.not_built_yet();
+    rules.limits();
     rules.mcp();
     rules.prompt();
     rules.check_kind();
@@ -55,12 +56,12 @@ fn rules(profile: &Profile, tree: &Node, layer: usize) -> Vec<Diagnostic> {
 }
 
 /// Whether a file says which version of the format it is written in. Each file must.
-pub(super) fn version(node: &Node, layer: usize) -> Option<Diagnostic> {
+pub(super) fn version(node: &Node, layer: usize, kind: &str) -> Option<Diagnostic> {
     let help = "write `schema = 1` as the first line; it is the only version so far";
     match node.entry("schema") {
         None => Some(
             Diagnostic::new(
-                "the profile does not say `schema = 1`",
+                format!("the {kind} does not say `schema = 1`"),
                 Origin { layer, span: 0..0 },
                 "missing here",
             )
@@ -68,7 +69,7 @@ pub(super) fn version(node: &Node, layer: usize) -> Option<Diagnostic> {
         ),
         Some(entry) if !matches!(entry.node.value, Value::Integer(1)) => Some(
             Diagnostic::new(
-                "this version of the profile format is not known",
+                format!("this version of the {kind} format is not known"),
                 entry.node.origin.clone(),
                 "only 1 is",
             )
@@ -290,13 +291,27 @@ impl Rules<'_> {
                 );
             }
         }
+    }
+
+    /// The limits of an endpoint are kept where requests are sent by us.
+    fn limits(&mut self) {
+        let profile = self.profile;
+        let candidates = profile.candidates();
+        let ours = |one: &Profile| one.agent.harness == "chat";
         for (name, endpoint) in &profile.endpoints {
-            for (key, used) in
-                [("max_concurrency", endpoint.max_concurrency.is_some()), ("rpm", endpoint.rpm.is_some())]
-            {
-                if used {
-                    let title = format!("`endpoints.{name}.{key}` is not available in this version");
-                    self.refuse_at(&["endpoints", name, key], title, "would not be kept to", "remove it");
+            let uses = |one: &&Profile| one.agent.endpoint.as_deref() == Some(name);
+            // What no candidate uses may be meant for another profile that extends the same file.
+            let others = candidates.iter().find(|one| uses(one) && !ours(one));
+            let other = others.or_else(|| candidates.iter().find(|_| !candidates.iter().any(ours)));
+            for (key, limit) in [("max_concurrency", endpoint.max_concurrency), ("rpm", endpoint.rpm)] {
+                let path = ["endpoints", name, key];
+                if limit == Some(0) {
+                    let title = format!("`endpoints.{name}.{key}` is 0, so nothing could ever be sent");
+                    self.refuse_at(&path, title, "at least 1", "write the limit, or remove it for none");
+                } else if let Some(other) = other.filter(|_| limit.is_some()) {
+                    let harness = &other.agent.harness;
+                    let title = format!("`endpoints.{name}.{key}` cannot be kept by the `{harness}` harness");
+                    self.refuse_at(&path, title, "it sends requests of its own", "remove it, or use `chat`");
                 }
             }
         }

@@ -13,10 +13,15 @@ use super::element::{Argv, Period, Price};
 
 mod agent;
 mod fallback;
+mod suite;
 mod supervise;
 
 pub use agent::{Agent, McpServer, Permissions, PromptVia, Protocol, Server, Tool};
 pub use fallback::{Fallback, Without};
+pub use suite::{
+    Cases, Compare, Gate, GateMode, Score, ScoreKind, ScoreOptions, Split, Suite, SuiteBudget, Treatment,
+    Trials,
+};
 pub use supervise::{
     Alarm, Backoff, Detect, Driver, GiveUp, Host, Member, OnLimit, PhaseKeys, PhasePolicy, Schedule,
     Supervise, Until,
@@ -320,10 +325,12 @@ pub struct Endpoint {
     /// Name of the variable that holds the key; never the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_env: Option<String>,
-    /// Requests in flight, at most.
+    /// Requests in flight, at most, from 1 on: those of all runs of this user with the same address and key together. For
+    /// the `chat` harness; such an endpoint is not started slowly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<u32>,
-    /// Requests per minute, at most.
+    /// Requests per minute, at most, from 1 on: in any minute, and those of all runs of this user with the same address and
+    /// key together. For the `chat` harness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpm: Option<u32>,
 }

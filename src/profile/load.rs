@@ -59,27 +59,12 @@ pub fn load_supervised(source: Source<'_>) -> Result<Loaded, ProfileError> {
 
 /// `dropped` are the tables of the defaults that only take part when a layer above has them.
 fn load_with(source: Source<'_>, dropped: &[&str]) -> Result<Loaded, ProfileError> {
-    let path = source.cwd.join(source.path);
-    let mut stack = Stack {
-        cwd: source.cwd,
-        layers: Vec::new(),
-        nodes: Vec::new(),
-        files: Vec::new(),
-        problems: Vec::new(),
-    };
-    stack.push_defaults();
-    stack.push_chain(&path)?;
-    let profile_layer = stack.layers.len() - 1;
-    stack.push_sets(source.sets);
-    if !stack.problems.is_empty() {
-        return Err(ProfileError::new(stack.problems, &stack.layers));
-    }
-
-    let Stack { layers, nodes, files, .. } = stack;
+    let Stack { layers, nodes, files, own, path, .. } = Stack::of(source, FileKind::Profile)?;
     let tree = merge(nodes, dropped);
     let fail = |problems| ProfileError::new(problems, &layers);
     let read = |tree: &Node| {
-        Profile::deserialize(tree).map_err(|mismatch| fail(vec![mismatch.diagnostic(profile_layer)]))
+        Profile::deserialize(tree)
+            .map_err(|mismatch| fail(vec![mismatch.diagnostic(own, FileKind::Profile.word())]))
     };
     let (mut profile, tree) = if phase::has_phases(&tree) {
         // First without them: what is wrong with the profile itself is not wrong with each phase.
@@ -89,7 +74,7 @@ fn load_with(source: Source<'_>, dropped: &[&str]) -> Result<Loaded, ProfileErro
     } else {
         (read(&tree)?, tree)
     };
-    let mut problems = check::check(&profile, &tree, profile_layer);
+    let mut problems = check::check(&profile, &tree, own);
     problems.extend(paths::resolve(&mut profile, &tree, &layers, &path));
     if !problems.is_empty() {
         return Err(fail(problems));
@@ -107,7 +92,33 @@ pub fn from_manifest(json: serde_json::Value) -> Result<Profile, serde_json::Err
     serde_json::from_value(json)
 }
 
-fn merge(nodes: Vec<Node>, dropped: &[&str]) -> Node {
+/// What kind of file a stack of layers makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Profile,
+    Suite,
+}
+
+impl FileKind {
+    /// What messages call it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Suite => "suite",
+        }
+    }
+
+    fn defaults(self) -> &'static str {
+        match self {
+            Self::Profile => DEFAULTS,
+            Self::Suite => super::suite::DEFAULTS,
+        }
+    }
+}
+
+/// Lays the layers over each other. `dropped` are the tables of the defaults that only take part when a layer above has
+/// them.
+pub(super) fn merge(nodes: Vec<Node>, dropped: &[&str]) -> Node {
     let mut above: Option<Node> = None;
     let mut nodes = nodes.into_iter();
     let defaults = nodes.next();
@@ -131,19 +142,50 @@ fn merge(nodes: Vec<Node>, dropped: &[&str]) -> Node {
     tree
 }
 
-struct Stack<'a> {
+/// The layers of a file, the lowest first, and what each says.
+pub(super) struct Stack<'a> {
+    kind: FileKind,
     cwd: &'a Path,
-    layers: Vec<Layer>,
-    nodes: Vec<Node>,
-    files: Vec<PathBuf>,
+    pub(super) layers: Vec<Layer>,
+    pub(super) nodes: Vec<Node>,
+    /// The files that were read, the one that wins last.
+    pub(super) files: Vec<PathBuf>,
+    /// The layer of the file itself, blamed for what is missing.
+    pub(super) own: usize,
+    /// The file itself.
+    pub(super) path: PathBuf,
     problems: Vec<Diagnostic>,
 }
 
-impl Stack<'_> {
+impl<'a> Stack<'a> {
+    /// Reads all layers.
+    pub(super) fn of(source: Source<'a>, kind: FileKind) -> Result<Self, ProfileError> {
+        let path = source.cwd.join(source.path);
+        let mut stack = Stack {
+            kind,
+            cwd: source.cwd,
+            layers: Vec::new(),
+            nodes: Vec::new(),
+            files: Vec::new(),
+            own: 0,
+            path,
+            problems: Vec::new(),
+        };
+        stack.push_defaults();
+        stack.push_chain(&stack.path.clone())?;
+        stack.own = stack.layers.len() - 1;
+        stack.push_sets(source.sets);
+        if stack.problems.is_empty() {
+            Ok(stack)
+        } else {
+            Err(ProfileError::new(stack.problems, &stack.layers))
+        }
+    }
+
     fn push_defaults(&mut self) {
         self.push(Layer {
             name: "built-in defaults".to_owned(),
-            text: DEFAULTS.to_owned(),
+            text: self.kind.defaults().to_owned(),
             base: self.cwd.to_path_buf(),
         });
     }
@@ -223,7 +265,7 @@ impl Stack<'_> {
                 Ok(node) => node,
                 Err(problem) => return Err(ProfileError::new(vec![problem], &chain)),
             };
-            if let Some(problem) = check::version(&node, place) {
+            if let Some(problem) = check::version(&node, place, self.kind.word()) {
                 return Err(ProfileError::new(vec![problem], &chain));
             }
             let Some(extends) = node.entry("extends") else { break };
@@ -231,7 +273,7 @@ impl Stack<'_> {
                 let origin = extends.node.origin.clone();
                 let problem =
                     Diagnostic::new("`extends` has a value that it cannot take", origin, "expected a string")
-                        .help("write the path of one profile");
+                        .help(format!("write the path of one {}", self.kind.word()));
                 return Err(ProfileError::new(vec![problem], &chain));
             };
             named = Some(extends.node.origin.span.clone());
@@ -254,6 +296,10 @@ impl Stack<'_> {
             });
             match layer::parse_set(set, number) {
                 Ok(node) => {
+                    let node = match self.kind {
+                        FileKind::Suite => super::suite::without_prefix(node),
+                        FileKind::Profile => node,
+                    };
                     if let Some(extends) = node.entry("extends") {
                         self.problems.push(
                             Diagnostic::new(
@@ -261,7 +307,14 @@ impl Stack<'_> {
                                 extends.key.clone(),
                                 "only a file can extend another",
                             )
-                            .help("name the other profile with `-p`, or write `extends` into the file"),
+                            .help(match self.kind {
+                                FileKind::Profile => {
+                                    "name the other profile with `-p`, or write `extends` into the file"
+                                }
+                                FileKind::Suite => {
+                                    "name the other suite with `-S`, or write `extends` into the file"
+                                }
+                            }),
                         );
                     }
                     self.nodes.push(node);

@@ -50,15 +50,15 @@ impl Mismatch {
         self
     }
 
-    /// In words. `profile` is the layer to blame for what is missing everywhere.
-    pub(super) fn diagnostic(self, profile: usize) -> Diagnostic {
+    /// In words. `own` is the layer to blame for what is missing everywhere, and `kind` what its file is called.
+    pub(super) fn diagnostic(self, own: usize, kind: &str) -> Diagnostic {
         let Inner { wrong, origin, path } = *self.0;
-        let origin = visible(origin.unwrap_or(Origin { layer: profile, span: 0..0 }), profile);
+        let origin = visible(origin.unwrap_or(Origin { layer: own, span: 0..0 }), own);
         let path = dotted(&path);
         match wrong {
             Wrong::Said(message) => Diagnostic::new(format!("`{path}` is not valid"), origin, message),
             Wrong::UnknownKey { key, known } => {
-                let place = if path.is_empty() { "a profile".to_owned() } else { format!("`[{path}]`") };
+                let place = if path.is_empty() { format!("a {kind}") } else { format!("`[{path}]`") };
                 let help = match nearest(&key, known.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("{place} knows {}", list(known)),
@@ -85,7 +85,7 @@ impl Mismatch {
             )
             .help(format!("write one of {}", list(known))),
             Wrong::Missing(key) if path.is_empty() => {
-                Diagnostic::new(format!("the profile has no `{key}`"), origin, "missing here")
+                Diagnostic::new(format!("the {kind} has no `{key}`"), origin, "missing here")
                     .help(format!("add `{key} = …` above the first table"))
             }
             Wrong::Missing(key) => {

@@ -6,7 +6,7 @@
 //! The way of a profile: [`layer`] parses each text into a [`tree`] that keeps places, [`load`] merges the trees, [`phase`] lays each phase over them,
 //! [`decode`] turns the result into typed [`keys`], [`check`] holds the keys against each other and against what the
 //! harness can do ([`capability`]), for the primary and for each entry of its [`chain`], and [`paths`] finds the files that are named. Whatever is wrong on the way becomes
-//! a [`diagnostic`].
+//! a [`diagnostic`]. A [`suite`] goes the same way, with rules of its own.
 
 mod capability;
 mod chain;
@@ -22,6 +22,7 @@ mod mismatch;
 mod paths;
 mod phase;
 mod schema;
+mod suite;
 mod tree;
 
 pub use capability::{Capability, HARNESSES, capabilities, capability_table};
@@ -29,7 +30,8 @@ pub use container::{Container, find as find_container};
 pub use diagnostic::ProfileError;
 pub use keys::*;
 pub use load::{Loaded, Source, from_manifest, load, load_supervised};
-pub use schema::json_schema;
+pub use schema::{json_schema, suite_schema};
+pub use suite::{LoadedSuite, SCORE_OPTIONS, is_suite_key, load_suite};
 
 #[cfg(test)]
 mod tests;

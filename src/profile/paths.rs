@@ -1,11 +1,11 @@
-//! Files that a profile names: they must be there, and the resolved profile names them absolutely.
+//! Files that a profile or a suite names: they must be there, and what is resolved names them absolutely.
 
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::Diagnostic;
 use super::layer::Layer;
 use super::tree::{Entry, Node};
-use super::{Agent, Profile, Prompt};
+use super::{Agent, Profile, Prompt, Suite};
 
 /// Makes the paths of a profile absolute, each relative to the layer that names it. What is not there is a problem; so is a
 /// fleet that is a member of itself, for the profile's own `file`.
@@ -39,6 +39,34 @@ pub(super) fn resolve(profile: &mut Profile, tree: &Node, layers: &[Layer], file
             if let Some(prompt) = &mut keys.prompt {
                 place.prompt(prompt, entry("prompt"), &format!("supervise.phase.{name}.prompt"));
             }
+        }
+    }
+    place.problems
+}
+
+/// The same for a suite.
+pub(super) fn resolve_suite(suite: &mut Suite, tree: &Node, layers: &[Layer]) -> Vec<Diagnostic> {
+    let mut place = Place { layers, problems: Vec::new() };
+    let node = |key: &str| tree.entry(key).map(|entry| &entry.node);
+    place.find(&mut suite.cases.file, "cases.file", node("cases.file"));
+    if let Some(dir) = &mut suite.cases.workspace {
+        place.look_up(dir, "cases.workspace", node("cases.workspace"), true);
+    }
+    let scores = node("score").map_or(&[][..], Node::items);
+    for (index, score) in suite.score.iter_mut().enumerate() {
+        let options = scores.get(index).and_then(|node| Some(&node.entry("options")?.node));
+        let rows = [("schema", &mut score.options.schema), ("profile", &mut score.options.profile)];
+        for (name, path) in rows {
+            let node = options.and_then(|node| Some(&node.entry(name)?.node));
+            if let Some(path) = path {
+                place.find(path, &format!("score[{index}].options.{name}"), node);
+            }
+        }
+    }
+    for (name, treatment) in &mut suite.treatments {
+        if let Some(path) = &mut treatment.profile {
+            let node = tree.entry_at(&["treatments", name, "profile"]).map(|entry| &entry.node);
+            place.find(path, &format!("treatments.{name}.profile"), node);
         }
     }
     place.problems
@@ -83,17 +111,27 @@ impl Place<'_> {
     }
 
     fn find(&mut self, path: &mut PathBuf, key: &str, node: Option<&Node>) {
+        self.look_up(path, key, node, false);
+    }
+
+    fn look_up(&mut self, path: &mut PathBuf, key: &str, node: Option<&Node>, is_dir: bool) {
         let Some(node) = node else { return };
         let Some(layer) = self.layers.get(node.origin.layer) else { return };
         let absolute = tidy(&layer.base.join(&*path));
         // What phases share with the profile is told once.
         let told = self.problems.iter().any(|problem| problem.origin.as_ref() == Some(&node.origin));
-        if !absolute.is_file() && !told {
-            let label = if absolute.exists() { "this is not a file" } else { "there is no such file" };
+        let (right, what) =
+            if is_dir { (absolute.is_dir(), "directory") } else { (absolute.is_file(), "file") };
+        if !right && !told {
+            let label = if absolute.exists() {
+                format!("this is not a {what}")
+            } else {
+                format!("there is no such {what}")
+            };
             let whose = if layer.name == "--set" { "your directory" } else { "the file that names them" };
             self.problems.push(
                 Diagnostic::new(
-                    format!("`{key}` names a file that cannot be read"),
+                    format!("`{key}` names a {what} that cannot be read"),
                     node.origin.clone(),
                     label,
                 )

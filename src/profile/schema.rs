@@ -1,27 +1,37 @@
-//! The JSON schema of a profile file, for editors.
+//! The JSON schemas of profile and suite files, for editors.
 
+use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::Profile;
 use super::load::DEFAULTS;
+use super::{Profile, Suite, suite};
 
 /// The schema of a profile *file*, draft 2020-12.
 ///
 /// It asks for no key but `schema`: whatever else a profile needs may come from a file that it extends, from the
 /// defaults, or from `--set`.
 pub fn json_schema() -> Value {
-    let mut schema = schemars::schema_for!(Profile).to_value();
+    file_schema::<Profile>("Provost profile", DEFAULTS)
+}
+
+/// The same of a suite file.
+pub fn suite_schema() -> Value {
+    file_schema::<Suite>("Provost suite", suite::DEFAULTS)
+}
+
+fn file_schema<T: JsonSchema>(title: &str, defaults: &str) -> Value {
+    let mut schema = schemars::schema_for!(T).to_value();
     walk(&mut schema, &mut |object| {
         object.remove("required");
     });
     if let Some(root) = schema.as_object_mut() {
-        root.insert("title".to_owned(), json!("Provost profile"));
+        root.insert("title".to_owned(), json!(title));
         root.insert("required".to_owned(), json!(["schema"]));
         if let Some(version) = root.get_mut("properties").and_then(|keys| keys.get_mut("schema")) {
             *version = json!({ "description": "Version of this file format.", "const": 1 });
         }
     }
-    add_defaults(&mut schema);
+    add_defaults(&mut schema, defaults);
     schema
 }
 
@@ -41,8 +51,8 @@ fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
 }
 
 /// Writes the built-in defaults beside the keys that have them.
-fn add_defaults(schema: &mut Value) {
-    let Ok(Value::Object(defaults)) = toml::from_str::<Value>(DEFAULTS) else { return };
+fn add_defaults(schema: &mut Value, defaults: &str) {
+    let Ok(Value::Object(defaults)) = toml::from_str::<Value>(defaults) else { return };
     let tables = defaults.into_iter().filter(|(_, value)| value.is_object()).collect();
     add_to("", tables, schema);
 }

@@ -80,7 +80,10 @@ impl Vigil {
                 // A run that died may have left the limit lowered.
                 let mended = self.group.as_deref().zip(view.tally.brake.as_ref());
                 let mended = mended.and_then(|(group, engaged)| Brake::mend(group, engaged));
-                acts.extend(mended.map(|done| Act::Tell(done.event(MEMORY_BRAKE, view.tally.rounds).into())));
+                acts.extend(
+                    mended
+                        .map(|done| Act::Tell(Box::new(done.event(MEMORY_BRAKE, view.tally.rounds).into()))),
+                );
             }
             Kind::RoundStarted(_) => {
                 self.watch.begin();
@@ -88,7 +91,9 @@ impl Vigil {
             }
             Kind::RoundEnded(ended) => {
                 let released = self.brake.as_mut().and_then(|brake| brake.release("the round has ended"));
-                acts.extend(released.map(|done| Act::Tell(done.event(MEMORY_BRAKE, ended.round).into())));
+                acts.extend(
+                    released.map(|done| Act::Tell(Box::new(done.event(MEMORY_BRAKE, ended.round).into()))),
+                );
             }
             _ => {}
         }
@@ -135,11 +140,11 @@ impl Vigil {
     fn defend(&mut self, look: &Look, shortage: &Pressure, round: RoundNumber) -> Vec<Act> {
         let acted = |action: &str, message: &str| {
             let (defense, action, message) = (MEMORY_FLOOR.to_owned(), action.to_owned(), message.to_owned());
-            Act::Tell(DefenseActed { defense, action, message, round }.into())
+            Act::Tell(Box::new(DefenseActed { defense, action, message, round }.into()))
         };
         let mut acts = Vec::new();
         let braked = self.brake.as_mut().and_then(|brake| brake.look(&self.settings.host, shortage));
-        acts.extend(braked.map(|done| Act::Tell(done.event(MEMORY_BRAKE, round).into())));
+        acts.extend(braked.map(|done| Act::Tell(Box::new(done.event(MEMORY_BRAKE, round).into()))));
         match self.floor.look(&self.settings.host, look.before.as_ref(), &look.now) {
             FloorAct::Nothing => {}
             FloorAct::DeferToCgroup(message) => acts.push(acted("deferred_to_cgroup", &message)),

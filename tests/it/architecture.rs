@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Which rooms a room may use. The map in `src/lib.rs` shows the same.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     (
         "cli",
         &[
@@ -13,6 +13,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "improve",
             "persona",
             "supervise",
+            "suite",
             "engine",
             "backend",
             "report",
@@ -23,9 +24,11 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "stats",
         ],
     ),
-    ("certify", &["engine", "stats", "persona", "profile", "event"]),
-    ("improve", &["engine", "stats", "persona", "profile", "event"]),
-    ("persona", &["engine", "profile", "event"]),
+    ("certify", &["suite", "engine", "stats", "persona", "profile", "event"]),
+    ("improve", &["suite", "engine", "stats", "persona", "profile", "event"]),
+    ("persona", &["suite", "engine", "profile", "event"]),
+    // Cases, scores and cells, for every verb that measures.
+    ("suite", &["engine", "backend", "profile", "event", "stats", "file", "text"]),
     ("supervise", &["engine", "process", "profile", "fault", "event"]),
     ("engine", &["backend", "profile", "fault", "event"]),
     ("backend", &["process", "profile", "fault", "event", "file"]),

@@ -130,6 +130,7 @@ fn request(workspace: &str) -> Request {
         transcript: "/nowhere/t.log".into(),
         directory: "/nowhere".into(),
         images: Vec::new(),
+        terse: false,
         replay: Vec::new(),
     }
 }

@@ -117,6 +117,7 @@ fn request(dir: &Path, replay: Vec<Replayed>) -> Request {
         transcript: dir.join("transcript.log"),
         directory: dir.to_owned(),
         images: Vec::new(),
+        terse: false,
         replay,
     }
 }

@@ -51,6 +51,7 @@ impl Place {
             transcript: self.path("run/rounds/root-1.log"),
             directory: self.path("run"),
             images: Vec::new(),
+            terse: false,
             replay: Vec::new(),
         }
     }

@@ -433,6 +433,7 @@ fn attempt(
             transcript: stage.path("rounds/root-1.log"),
             directory: stage.path("run"),
             images: Vec::new(),
+            terse: false,
             replay: Vec::new(),
         };
         let mut doing = harness.attempt(request, link);

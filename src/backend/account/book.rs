@@ -48,6 +48,8 @@ pub(super) struct Asker<'a> {
     pub(super) me: &'a Holder,
     pub(super) now: i64,
     pub(super) gone: Gone<'a>,
+    /// Whether it is stated how many requests the account stands at once.
+    pub(super) stated: bool,
 }
 
 /// What a request has to wait for.
@@ -99,9 +101,24 @@ impl Book {
         own.chain(std::iter::once(&mut self.ledger))
     }
 
+    /// Whether nothing stands in the way of a request, and nothing that is known here would change by its going well. True
+    /// also of a book that is not settled: what is over may be in it, and then this is false.
+    pub(super) fn is_quiet(&self, asker: &Asker<'_>) -> bool {
+        let own = match self.accounts.get(asker.account) {
+            None => asker.stated,
+            Some(own) => own.ledger.is_quiet(asker.model) && own.flow.is_open(asker.now, asker.stated),
+        };
+        own && self.ledger.is_quiet(asker.model)
+    }
+
+    /// Whether anything cools, or did so lately, for this model of this account.
+    pub(super) fn concerns(&self, account: &AccountId, model: Option<&str>) -> bool {
+        self.concerning(account, model).next().is_some()
+    }
+
     /// Why a request cannot go now; `None` when it can. Changes nothing.
     pub(super) fn obstacle(&self, asker: &Asker<'_>) -> Option<Wait> {
-        let Asker { account, model, now, gone, me } = *asker;
+        let Asker { account, model, now, gone, me, stated } = *asker;
         let firm = || self.concerning(account, model).filter(|cool| cool.firm);
         if let Some(cool) = firm().filter(|cool| cool.until > now).max_by_key(|cool| cool.until) {
             let why = format!("{}: {}", cool.class, cool.evidence);
@@ -109,12 +126,15 @@ impl Book {
         }
         // Those who wait look at different moments.
         let spread = |look: i64| now + look + i64::from(me.pid) % (look / 2);
-        let probe = firm().filter_map(|cool| cool.probe.as_ref()).find(|probe| probe.is_open(now, gone));
-        if let Some(probe) = probe {
+        let flow = self.accounts.get(account).map(|account| &account.flow);
+        // Where one of them found nothing out, several try, as many as there are places.
+        let alone = !flow.is_some_and(|flow| flow.waits_in_vain(stated));
+        let mut probes = firm().filter(|_| alone).filter_map(|cool| cool.probe.as_ref());
+        if let Some(probe) = probes.find(|probe| probe.is_open(now, gone)) {
             let why = format!("process {} tries first whether the limit is over", probe.holder.pid);
             return Some(Wait { until: spread(LOOK_PROBE), why, firm: true });
         }
-        let (until, why) = match self.accounts.get(account)?.flow.hold(now)? {
+        let (until, why) = match flow?.hold(now, stated)? {
             Hold::Pace(until) => (until, "requests are spaced since the account refused some"),
             Hold::Places(until) => (
                 until.min(spread(LOOK_PLACES)),
@@ -129,11 +149,21 @@ impl Book {
         if let Some(wait) = self.obstacle(asker) {
             return Some(wait);
         }
-        self.account(asker).flow.go(asker.me, asker.now);
+        self.account(asker).flow.go(asker.me, asker.now, asker.stated);
         for ledger in self.ledgers(asker.account) {
             ledger.probe(asker.model, asker.me, asker.now);
         }
         None
+    }
+
+    /// Answers that were not written down when they came.
+    pub(super) fn answered(&mut self, asker: &Asker<'_>, at: &[i64]) {
+        if !at.is_empty() {
+            let flow = &mut self.account(asker).flow;
+            for at in at {
+                flow.answer(*at);
+            }
+        }
     }
 
     /// The server has taken it.
@@ -166,9 +196,19 @@ impl Book {
 
     /// It failed.
     pub(super) fn failed(&mut self, asker: &Asker<'_>, failure: &Failure, evidence: &str) -> Option<Cooling> {
-        let Asker { account, model, me, now, gone } = *asker;
+        let Asker { account, model, me, now, gone, stated } = *asker;
         if failure.class == FaultClass::RateLimited {
-            self.account(asker).flow.refuse(now);
+            let (mut stands, mut passed) = (false, false);
+            for cool in self.concerning(account, model).filter(|cool| cool.firm) {
+                stands |= cool.until > now;
+                passed |= cool.until <= now;
+            }
+            let flow = &mut self.account(asker).flow;
+            // While the server's time runs, what comes is of the same wave.
+            if stated && !stands {
+                flow.waited(passed);
+            }
+            flow.refuse(now, stated);
         }
         let found = target(asker, failure).and_then(|(target, of_account)| {
             let ledger = if of_account { &mut self.account(asker).ledger } else { &mut self.ledger };

@@ -23,6 +23,8 @@ const ANSWERS_A_RAISE: u32 = 10;
 const SLOWEST: i64 = 500;
 /// A refusal after so few answers within a second says nothing of how fast is too fast.
 const TELLING: i64 = 3;
+/// Doublings of what may try at once after waits in vain: at most 32.
+const VAIN_LIMIT: u32 = 5;
 /// Stamps of answers that are kept; more of them in a second tell nothing more.
 const RECENT_LIMIT: usize = 128;
 
@@ -43,6 +45,17 @@ pub(super) struct Flow {
     recent: Vec<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pace: Option<Pace>,
+    /// The last refusal, while it counts; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    refused: i64,
+    /// How often the first request after a wait that the server had asked for was refused again.
+    #[serde(default)]
+    vain: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,32 +119,52 @@ impl Flow {
             pace.rate = pace.rate.max(SLOWEST);
             pace.next = past(pace.next).min(now.saturating_add(pace.interval()));
         }
+        self.refused = past(self.refused);
+        if now.saturating_sub(self.refused) > PACE_LASTS {
+            (self.refused, self.vain) = (0, 0);
+        }
         self.pace.take_if(|pace| now.saturating_sub(pace.refused) > PACE_LASTS);
         was_set_back
     }
 
-    /// How many may be on their way; `None` when there is no bound.
-    pub(super) fn window(&self) -> Option<usize> {
-        let places = 1 + self.ramp / ANSWERS_A_PLACE;
+    /// How many may be on their way; `None` when there is no bound. What is `stated` to stand so many begins with all of
+    /// them; only after a refusal it begins as others do.
+    fn window(&self, stated: bool) -> Option<usize> {
+        if stated && self.refused == 0 {
+            return None;
+        }
+        let vain = if stated { 1 << self.vain } else { 1 };
+        let places = (1 + self.ramp / ANSWERS_A_PLACE).max(vain);
         (places < PLACES_LIMIT).then_some(places as usize)
     }
 
+    /// Whether requests go without anything being written down for them, and answers change nothing that others must know
+    /// at once. Asked of a flow that is not settled.
+    pub(super) fn is_open(&self, now: i64, stated: bool) -> bool {
+        if self.pace.is_some() || self.window(stated).is_some() {
+            return false;
+        }
+        let unproven = stated && self.refused == 0;
+        unproven
+            || (self.answered <= now.saturating_add(SLACK) && now.saturating_sub(self.answered) <= PROVEN)
+    }
+
     /// Whether the next request has to wait.
-    pub(super) fn hold(&self, now: i64) -> Option<Hold> {
-        if let Some(pace) = self.pace.as_ref().filter(|pace| pace.next > now) {
+    pub(super) fn hold(&self, now: i64, stated: bool) -> Option<Hold> {
+        if let Some(pace) = self.pace.as_ref().filter(|pace| pace.next > now && !self.waits_in_vain(stated)) {
             return Some(Hold::Pace(pace.next));
         }
-        let window = self.window()?;
+        let window = self.window(stated)?;
         let first = self.places.iter().map(|place| place.since).min()?;
         (self.places.len() >= window).then(|| Hold::Places(first.saturating_add(PLACE_LIMIT)))
     }
 
     /// A request goes.
-    pub(super) fn go(&mut self, me: &Holder, now: i64) {
+    pub(super) fn go(&mut self, me: &Holder, now: i64, stated: bool) {
         if let Some(pace) = &mut self.pace {
             pace.next = now.saturating_add(pace.interval());
         }
-        if self.window().is_some() {
+        if self.window(stated).is_some() {
             self.places.push(Place { holder: me.clone(), since: now });
         }
     }
@@ -160,9 +193,28 @@ impl Flow {
         }
     }
 
+    /// Whether waiting as the server asks has not helped lately, for an account that is stated to stand several at once; of
+    /// any other one request tries at a time, whatever comes of it.
+    pub(super) fn waits_in_vain(&self, stated: bool) -> bool {
+        stated && self.vain > 0
+    }
+
+    /// A refusal comes: after a wait that the server asked for and in which nobody had asked, or out of the open.
+    ///
+    /// A server that refuses the first request after its own time does so neither for the speed nor for the crowd: it
+    /// refuses each request by itself, or all of them until something is over. One at a time would then take the whole wait
+    /// for each, so that twice as many may try the next time. A refusal that comes while requests are taken says that it
+    /// was the speed after all.
+    pub(super) fn waited(&mut self, waited: bool) {
+        self.vain = if waited { (self.vain + 1).min(VAIN_LIMIT) } else { self.vain.saturating_sub(1) };
+    }
+
     /// Too many requests: from the beginning, and slower than what was too fast.
-    pub(super) fn refuse(&mut self, now: i64) {
-        self.ramp = 0;
+    pub(super) fn refuse(&mut self, now: i64, stated: bool) {
+        (self.ramp, self.refused) = (0, now);
+        if self.waits_in_vain(stated) {
+            return; // It is not for the speed.
+        }
         if let Some(pace) = self.pace.as_mut().filter(|pace| now - pace.refused < SAME_REFUSAL) {
             pace.refused = now;
             return;
@@ -209,7 +261,7 @@ mod tests {
         for (before, paced) in rows {
             let mut flow = Flow::default();
             let now = answers(&mut flow, 1_000_000, before, 1);
-            flow.refuse(now);
+            flow.refuse(now, false);
             assert_eq!(rate(&flow), paced, "{before}");
         }
     }
@@ -219,14 +271,14 @@ mod tests {
         let mut flow = Flow::default();
         let mut now = answers(&mut flow, 1_000_000, 10, 10);
         for _ in 0..5 {
-            flow.refuse(now);
+            flow.refuse(now, false);
             now += 100;
         }
         assert_eq!(rate(&flow), Some(7_000));
         let mut last = 7_000;
         for _ in 0..12 {
             now = answers(&mut flow, now + 30_000, 4, 10);
-            flow.refuse(now);
+            flow.refuse(now, false);
             let slower = rate(&flow).unwrap();
             assert!(slower < last || slower == SLOWEST, "{slower} after {last}");
             last = slower;
@@ -238,7 +290,7 @@ mod tests {
     fn a_pace_rises_with_answers_and_ends() {
         let mut flow = Flow::default();
         let now = answers(&mut flow, 1_000_000, 5, 1);
-        flow.refuse(now);
+        flow.refuse(now, false);
         answers(&mut flow, now, 9, 1_000);
         assert_eq!(rate(&flow), Some(3_500));
         answers(&mut flow, now + 9_000, 1, 1);
@@ -250,15 +302,46 @@ mod tests {
     }
 
     #[test]
+    fn each_wait_in_vain_doubles_what_tries_next_and_a_refusal_in_the_open_halves_it() {
+        let me = Holder::new(&super::super::Owner { pid: 1, run: "a".to_owned() });
+        let (mut flow, now) = (Flow::default(), 1_000_000);
+        let places = |flow: &Flow| {
+            let mut flow = flow.clone();
+            let free = |flow: &mut Flow| flow.hold(now, true).is_none().then(|| flow.go(&me, now, true));
+            (0..100).take_while(|_| free(&mut flow).is_some()).count()
+        };
+        flow.refuse(now, true);
+        assert_eq!(places(&flow), 1);
+        for tries in [2, 4, 8, 16, 32, 32] {
+            flow.waited(true);
+            flow.refuse(now, true);
+            assert_eq!(places(&flow), tries);
+        }
+        // Answers among them say nothing of how fast is too fast.
+        answers(&mut flow, now, 5, 1);
+        flow.refuse(now, true);
+        assert_eq!(rate(&flow), None);
+        for tries in [16, 8, 4, 2, 1, 1] {
+            flow.waited(false);
+            flow.refuse(now, true);
+            assert_eq!(places(&flow), tries);
+        }
+        flow.waited(true);
+        flow.settle(now + PACE_LASTS + 1);
+        flow.refuse(now + PACE_LASTS + 1, true);
+        assert_eq!(places(&flow), 1, "what is long ago is forgotten");
+    }
+
+    #[test]
     fn requests_of_a_paced_account_are_spaced() {
         let me = Holder::new(&super::super::Owner { pid: 1, run: "a".to_owned() });
         let mut flow = Flow::default();
         let now = answers(&mut flow, 1_000_000, 10, 1);
-        flow.refuse(now);
-        assert_eq!(flow.hold(now), None);
-        flow.go(&me, now);
-        assert_eq!(flow.hold(now + 1), Some(Hold::Pace(now + 142)), "seven in a second");
+        flow.refuse(now, false);
+        assert_eq!(flow.hold(now, false), None);
+        flow.go(&me, now, false);
+        assert_eq!(flow.hold(now + 1, false), Some(Hold::Pace(now + 142)), "seven in a second");
         flow.leave(&me);
-        assert_eq!(flow.hold(now + 142), None);
+        assert_eq!(flow.hold(now + 142, false), None);
     }
 }

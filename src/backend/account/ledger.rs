@@ -100,6 +100,12 @@ impl Ledger {
         self.cools.is_empty() && self.streaks.is_empty()
     }
 
+    /// Whether it says nothing of requests to this model.
+    pub(super) fn is_quiet(&self, model: Option<&str>) -> bool {
+        let streak = || self.streaks.iter().any(|streak| streak.target.concerns(model));
+        self.concerning(model).next().is_none() && !streak()
+    }
+
     /// Drops what is over, and takes the sense out of what cannot be: after a clock was set back, a deadline is as far
     /// away as it was when it was written down. Whether that was so.
     pub(super) fn settle(&mut self, now: i64) -> bool {

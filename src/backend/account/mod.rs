@@ -11,7 +11,14 @@
 //!   or a second has passed; every eight answers allow one more, and from 64 on there is no bound. A refusal for too
 //!   many requests sets that back.
 //! - *Pace*: after such a refusal requests are spaced to 0.7 of the rate that was too fast, at the slowest one in two
-//!   seconds. The pace rises by a twentieth every 20 answers and is dropped after ten minutes without a refusal.
+//!   seconds. The pace rises by a twentieth every ten answers and is dropped after five minutes without a refusal.
+//! - *In vain*: where the first request after the server's own time is refused again, and nothing was taken meanwhile, twice
+//!   as many try the next time, up to 32, and at no pace. Each still waits as long as it was told.
+//! - *Limits*: where a profile states how many requests an endpoint stands, at once or in a minute, no more are let go, by
+//!   all processes together. Such an endpoint does not start slowly, unless it refuses.
+//!
+//! Where nothing is wrong, leave costs a glance at a file: nothing is written for a request that goes well, and its answer
+//! is told with others, ten times a second.
 //!
 //! The files hold neither keys nor prompts nor addresses with credentials. Nothing waits for the disk: after a power
 //! failure it is as if nothing had been known.
@@ -26,14 +33,21 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Failure, FaultClass, FaultScope, Sha256};
 use crate::file::redact_shapes;
 
+mod allowance;
 mod book;
 mod flow;
 mod holder;
+mod known;
 mod ledger;
+mod rate;
 mod store;
 
+pub use allowance::{Limits, Pass, Queue};
+
+use allowance::{Allowance, Full};
 use book::{Asker, Wait, Which};
 use holder::Holder;
+use known::{Known, KnownAccounts};
 use store::Store;
 
 /// Lengths of time in milliseconds.
@@ -128,6 +142,25 @@ pub enum Admission {
     },
 }
 
+/// The leave to send a request, or the place of one who waits for it.
+#[derive(Debug)]
+pub enum Leave {
+    /// Send it. A place is reserved; give it back with `taken`, `failed` or `left`, and drop the pass when the answer has
+    /// ended.
+    Go(Pass),
+    /// Not yet.
+    Wait {
+        /// When to ask again, always later than the time of asking.
+        until: Timestamp,
+        /// Why, in words.
+        why: String,
+        /// Whether a refusal of the server is the reason. Else it is a short wait for the sake of others.
+        firm: bool,
+        /// Tells when it is worth asking sooner; for endpoints with limits.
+        queue: Option<Queue>,
+    },
+}
+
 /// The accounts of a user, as this run sees them. Cheap to clone. Calls take well under a millisecond, and 200 ms at the
 /// longest when another process is stuck.
 #[derive(Clone, Debug)]
@@ -140,6 +173,34 @@ struct Inner {
     store: Store,
     salt: Vec<u8>,
     me: Holder,
+    known: KnownAccounts,
+}
+
+impl Inner {
+    fn new(store: Store, salt: Vec<u8>, me: Holder) -> Self {
+        Self { store, salt, me, known: KnownAccounts::default() }
+    }
+
+    /// Lets `look` see who asks, and when.
+    fn asker<R>(&self, party: (&AccountId, Option<&str>), now: i64, look: impl FnOnce(&Asker<'_>) -> R) -> R {
+        let me = &self.me;
+        let (account, model) = party;
+        look(&Asker { account, model, me, now, gone: &|other| other.is_gone(me), stated: false })
+    }
+}
+
+/// Answers that were not told yet are told by whoever goes last.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for (provider, account, known) in self.known.all() {
+            let untold = known.untold();
+            if let Some(last) = untold.last() {
+                self.asker((&account, None), *last, |asker| {
+                    self.store.change(&provider, *last, |book| book.answered(asker, &untold));
+                });
+            }
+        }
+    }
 }
 
 impl Accounts {
@@ -159,7 +220,7 @@ impl Accounts {
     }
 
     fn new(store: Store, salt: Vec<u8>, owner: &Owner) -> Self {
-        Self { inner: Arc::new(Inner { store, salt, me: Holder::new(owner) }) }
+        Self { inner: Arc::new(Inner::new(store, salt, Holder::new(owner))) }
     }
 
     /// Names the account behind a key, or behind whatever else tells logins of that provider apart.
@@ -174,60 +235,126 @@ impl Accounts {
         AccountId(name)
     }
 
-    /// The cooling that concerns a party longest; a firm one comes before an estimate.
-    pub fn standing(&self, party: &Party, now: Timestamp) -> Option<Cooling> {
-        let now = millis(now);
-        let book = self.inner.store.look(&plain(&party.provider), now);
-        book.standing(&party.account, party.model.as_deref(), now)
+    /// States what an endpoint stands: no more requests are let go, by all processes that state it together. Where limits
+    /// are stated already, the stricter one stands.
+    pub fn limit(&self, party: &Party, limits: Limits) {
+        if limits.is_empty() {
+            return;
+        }
+        let provider = plain(&party.provider);
+        let known = self.inner.known.of(&provider, &party.account);
+        let file = self.inner.store.beside(&provider, party.account.as_str(), "slots");
+        let made = || Allowance::new(file.as_deref(), limits, self.inner.me.pid);
+        known.allowance_or(made).keep_to(limits);
     }
 
-    /// To be asked before each request is sent.
-    pub fn ask(&self, party: &Party, now: Timestamp) -> Admission {
-        let provider = plain(&party.provider);
+    /// The cooling that concerns a party longest; a firm one comes before an estimate.
+    pub fn standing(&self, party: &Party, now: Timestamp) -> Option<Cooling> {
+        let (now, provider) = (millis(now), plain(&party.provider));
+        let (account, model) = (&party.account, party.model.as_deref());
+        if !self.inner.store.glance(&provider, |book| book.concerns(account, model)) {
+            return None;
+        }
+        self.inner.store.look(&provider, now).standing(account, model, now)
+    }
+
+    /// To be asked before each request is sent, and before each time that it is sent again.
+    pub fn leave(&self, party: &Party, now: Timestamp) -> Leave {
+        let (at, known) = (self.at(party, now), self.known(party));
+        let quiet = self.glance(&at, book::Book::is_quiet);
         // Most of those who must wait need no lock to see it.
-        let seen = self.inner.store.look(&provider, millis(now));
-        let wait = self.with(party, now, |asker| seen.obstacle(asker));
-        let wait = wait.or_else(|| self.change(party, now, book::Book::ask));
-        match wait {
-            None => Admission::Go,
-            Some(Wait { until, why, firm }) => {
-                Admission::Wait { until: stamp(book::at_least_a_moment(until, millis(now))), why, firm }
+        if !quiet && let Some(wait) = self.look(&at, book::Book::obstacle) {
+            return waits(&at, wait, known.allowance().map(|allowance| allowance.queue(false)));
+        }
+        let pass = match known.allowance().map(|allowance| (allowance, allowance.ask(at.now))) {
+            None => Pass::default(),
+            Some((_, Ok(pass))) => pass,
+            Some((allowance, Err(full))) => {
+                let (until, why, wants) = match full {
+                    Full::Slots(until) => {
+                        (until, "as many requests as the endpoint stands are on their way", true)
+                    }
+                    Full::Rate(until) => {
+                        (until, "as many requests a minute as the endpoint stands were sent", false)
+                    }
+                };
+                let wait = Wait { until, why: why.to_owned(), firm: false };
+                return waits(&at, wait, Some(allowance.queue(wants)));
             }
+        };
+        if !quiet && let Some(wait) = self.change(&at, book::Book::ask) {
+            return waits(&at, wait, known.allowance().map(|allowance| allowance.queue(false)));
+        }
+        Leave::Go(pass)
+    }
+
+    /// As [`Accounts::leave`], where no limits are stated, so that there is no pass to be kept.
+    pub fn ask(&self, party: &Party, now: Timestamp) -> Admission {
+        match self.leave(party, now) {
+            Leave::Go(_) => Admission::Go,
+            Leave::Wait { until, why, firm, .. } => Admission::Wait { until, why, firm },
         }
     }
 
-    /// The server has taken the request: it answers, and does not refuse. Gives the place of `ask` back; a probe has
+    /// The server has taken the request: it answers, and does not refuse. Gives the place of `leave` back; a probe has
     /// come out well.
     pub fn taken(&self, party: &Party, now: Timestamp) {
-        self.change(party, now, book::Book::taken);
+        let (at, known) = (self.at(party, now), self.known(party));
+        let quiet = self.glance(&at, book::Book::is_quiet);
+        let Some(answers) = known.answered(at.now, quiet) else { return };
+        self.change(&at, |book, asker| {
+            book.answered(asker, answers.split_last().map_or(&[], |(_, before)| before));
+            book.taken(asker);
+        });
+        if !quiet {
+            // One place has come back, and one more may be allowed.
+            known.tell();
+            known.tell();
+        }
     }
 
     /// A whole answer has come: estimates are dropped and no series of failures goes on. Also ends a probe well, for
     /// harnesses that cannot tell when a request was taken.
     pub fn succeeded(&self, party: &Party, now: Timestamp) {
-        let seen = self.inner.store.look(&plain(&party.provider), millis(now));
-        let mut after = seen.clone();
-        self.with(party, now, |asker| after.succeeded(asker));
-        if after != seen {
-            self.change(party, now, book::Book::succeeded);
+        let at = self.at(party, now);
+        if self.glance(&at, book::Book::is_quiet) {
+            return;
+        }
+        let changes = self.look(&at, |book, asker| {
+            let mut after = book.clone();
+            after.succeeded(asker);
+            after != *book
+        });
+        if changes {
+            self.change(&at, book::Book::succeeded);
         }
     }
 
     /// The request failed. Records what follows for others, gives the place back, and ends a probe badly. What is
     /// returned stands now; it may be longer than what this failure alone would ask for.
     pub fn failed(&self, party: &Party, failure: &Failure, now: Timestamp) -> Option<Cooling> {
-        let evidence = short(&failure.evidence);
-        self.change(party, now, |book, asker| book.failed(asker, failure, &evidence))
+        let (evidence, known) = (short(&failure.evidence), self.known(party));
+        let untold = known.untold();
+        let stands = self.change(&self.at(party, now), |book, asker| {
+            book.answered(asker, &untold);
+            book.failed(asker, failure, &evidence)
+        });
+        known.tell();
+        stands
     }
 
     /// The request was taken back before an answer: gives the place back and decides nothing.
     pub fn left(&self, party: &Party, now: Timestamp) {
-        self.change(party, now, book::Book::left);
+        let at = self.at(party, now);
+        if !self.glance(&at, book::Book::is_quiet) {
+            self.change(&at, book::Book::left);
+            self.known(party).tell();
+        }
     }
 
     /// What went wrong with the shared files, once; nothing fails over it.
     pub fn trouble(&self) -> Option<String> {
-        self.inner.store.trouble()
+        self.inner.store.trouble().or_else(|| self.inner.known.trouble())
     }
 
     /// All that cools, the longest last.
@@ -239,27 +366,45 @@ impl Accounts {
         list(&self.inner.store, &self.inner.me, millis(now))
     }
 
-    fn with<R>(&self, party: &Party, now: Timestamp, look: impl FnOnce(&Asker<'_>) -> R) -> R {
-        let me = &self.inner.me;
-        look(&Asker {
-            account: &party.account,
-            model: party.model.as_deref(),
-            me,
-            now: millis(now),
-            gone: &|other| other.is_gone(me),
-        })
+    fn known(&self, party: &Party) -> Arc<Known> {
+        self.inner.known.of(&plain(&party.provider), &party.account)
     }
 
-    fn change<R>(
-        &self,
-        party: &Party,
-        now: Timestamp,
-        change: impl Fn(&mut book::Book, &Asker<'_>) -> R,
-    ) -> R {
-        self.with(party, now, |asker| {
-            self.inner.store.change(&plain(&party.provider), asker.now, |book| change(book, asker))
-        })
+    fn at<'a>(&self, party: &'a Party, now: Timestamp) -> Asked<'a> {
+        let stated = self.known(party).stated();
+        Asked { provider: plain(&party.provider), party, now: millis(now), stated }
     }
+
+    fn with<R>(&self, at: &Asked<'_>, look: impl FnOnce(&Asker<'_>) -> R) -> R {
+        let party = (&at.party.account, at.party.model.as_deref());
+        self.inner.asker(party, at.now, |asker| look(&Asker { stated: at.stated, ..*asker }))
+    }
+
+    fn glance<R>(&self, at: &Asked<'_>, look: impl FnOnce(&book::Book, &Asker<'_>) -> R) -> R {
+        self.with(at, |asker| self.inner.store.glance(&at.provider, |book| look(book, asker)))
+    }
+
+    fn look<R>(&self, at: &Asked<'_>, look: impl FnOnce(&book::Book, &Asker<'_>) -> R) -> R {
+        let book = self.inner.store.look(&at.provider, at.now);
+        self.with(at, |asker| look(&book, asker))
+    }
+
+    fn change<R>(&self, at: &Asked<'_>, change: impl Fn(&mut book::Book, &Asker<'_>) -> R) -> R {
+        self.with(at, |asker| self.inner.store.change(&at.provider, asker.now, |book| change(book, asker)))
+    }
+}
+
+/// A question, as it goes on.
+struct Asked<'a> {
+    provider: String,
+    party: &'a Party,
+    now: i64,
+    stated: bool,
+}
+
+fn waits(at: &Asked<'_>, wait: Wait, queue: Option<Queue>) -> Leave {
+    let Wait { until, why, firm } = wait;
+    Leave::Wait { until: stamp(book::at_least_a_moment(until, at.now)), why, firm, queue }
 }
 
 /// A look at the accounts of a user from outside of any run. Makes no directory and no file.

@@ -35,6 +35,8 @@ pub(super) struct Store {
     directory: Option<PathBuf>,
     /// Books that could not be written, by provider.
     aside: Mutex<BTreeMap<String, Aside>>,
+    /// Books as their files were when they were last read, by provider.
+    seen: Mutex<BTreeMap<String, Seen>>,
     /// What went wrong first; said once.
     trouble: Mutex<Trouble>,
 }
@@ -43,6 +45,16 @@ pub(super) struct Store {
 #[derive(Debug, Default)]
 struct Aside {
     seen: Vec<u8>,
+    book: Book,
+}
+
+/// A book that was read. Its file is kept open, so that no other file can have its number, and a look at that is enough to
+/// see whether there is another book by now.
+#[derive(Debug)]
+struct Seen {
+    path: PathBuf,
+    file: Option<File>,
+    identity: Option<Identity>,
     book: Book,
 }
 
@@ -75,13 +87,43 @@ struct Lock {
 impl Store {
     /// The books of `directory`; of this process alone without one.
     pub(super) fn new(directory: Option<PathBuf>) -> Self {
-        Self { directory, aside: Mutex::default(), trouble: Mutex::default() }
+        Self { directory, aside: Mutex::default(), seen: Mutex::default(), trouble: Mutex::default() }
+    }
+
+    /// Where a file of this account lies that is not a book; nowhere without a directory.
+    pub(super) fn beside(&self, provider: &str, account: &str, kind: &str) -> Option<PathBuf> {
+        let name = Sha256::of(format!("{provider}\n{account}").as_bytes());
+        let name = name.as_str().get(..16).unwrap_or_default();
+        self.directory.as_ref().map(|dir| dir.join(format!("{PREFIX}{name}.{kind}")))
+    }
+
+    /// A glance at a book as it was written down: what is over by now may still be in it. Takes some microseconds.
+    pub(super) fn glance<R>(&self, provider: &str, look: impl FnOnce(&Book) -> R) -> R {
+        let aside = held(&self.aside);
+        let Some(dir) = &self.directory else {
+            return match aside.get(provider) {
+                Some(aside) => look(&aside.book),
+                None => look(&Book::new(provider)),
+            };
+        };
+        if let Some(aside) = aside.get(provider) {
+            return look(&current(&read(&book_path(dir, provider)), Some(aside), provider));
+        }
+        drop(aside);
+        let mut seen = held(&self.seen);
+        if !seen.contains_key(provider) {
+            let path = book_path(dir, provider);
+            let fresh = Seen { path, file: None, identity: None, book: Book::new(provider) };
+            seen.insert(provider.to_owned(), fresh);
+        }
+        let Some(seen) = seen.get_mut(provider) else { return look(&Book::new(provider)) };
+        seen.look_again(provider);
+        look(&seen.book)
     }
 
     /// A look at a book without waiting for anybody. It may be a moment old.
     pub(super) fn look(&self, provider: &str, now: i64) -> Book {
-        let bytes = self.directory.as_ref().map_or_else(Vec::new, |dir| read(&book_path(dir, provider)));
-        let mut book = current(&bytes, held(&self.aside).get(provider), provider);
+        let mut book = self.glance(provider, Book::clone);
         if book.settle(now) {
             // It must be written down where time has begun again, or each look would move it.
             return self.change(provider, now, |book| book.clone());
@@ -203,6 +245,25 @@ impl Store {
     }
 }
 
+impl Seen {
+    /// Reads the book again if its file is another one by now, or was written in place.
+    fn look_again(&mut self, provider: &str) {
+        let there = fs::metadata(&self.path).ok();
+        if there.as_ref().map(Identity::of) == self.identity {
+            return;
+        }
+        let file = there.filter(sound).and_then(|_| File::open(&self.path).ok());
+        let mut bytes = Vec::new();
+        self.identity = file.as_ref().and_then(|file| {
+            let meta = file.metadata().ok().filter(sound)?;
+            io::Read::read_to_end(&mut io::Read::take(file, FILE_LIMIT), &mut bytes).ok()?;
+            Some(Identity::of(&meta))
+        });
+        self.book = current(&bytes, None, provider);
+        self.file = file;
+    }
+}
+
 impl Lock {
     /// Whether it is still the lock of this book, and was not taken away from a process that seemed stuck.
     fn is_ours(&self) -> bool {
@@ -303,13 +364,33 @@ fn book_paths(dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// A file's bytes; of what cannot be read or is none of ours, nothing.
 fn read(path: &Path) -> Vec<u8> {
-    let sound = fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= FILE_LIMIT);
+    let sound = fs::metadata(path).is_ok_and(|meta| sound(&meta));
     if sound { fs::read(path).unwrap_or_default() } else { Vec::new() }
 }
 
+/// Whether a file can be a book.
+fn sound(meta: &fs::Metadata) -> bool {
+    meta.is_file() && meta.len() <= FILE_LIMIT
+}
+
 /// Tells one version of a file from the next.
-fn identity(path: &Path) -> Option<(u64, i64, i64)> {
-    fs::metadata(path).ok().map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec()))
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    number: u64,
+    length: u64,
+    written: (i64, i64),
+}
+
+impl Identity {
+    fn of(meta: &fs::Metadata) -> Self {
+        let written = (meta.mtime(), meta.mtime_nsec());
+        Self { device: meta.dev(), number: meta.ino(), length: meta.len(), written }
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|meta| Identity::of(&meta))
 }
 
 /// Removes books that say nothing any more, and what killed processes have left. Done when a book is new, so seldom.

@@ -34,7 +34,7 @@ fn ghost(dir: &Path) -> Accounts {
     let mut ghost = Holder::new(&Owner { pid: std::process::id(), run: "ghost".to_owned() });
     ghost.pid = u32::MAX;
     let store = Store::new(Some(dir.to_owned()));
-    Accounts { inner: Arc::new(Inner { store, salt: store::salt(dir).unwrap(), me: ghost }) }
+    Accounts { inner: Arc::new(Inner::new(store, store::salt(dir).unwrap(), ghost)) }
 }
 
 fn party(accounts: &Accounts, model: &str) -> Party {

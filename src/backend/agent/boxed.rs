@@ -61,6 +61,7 @@ impl Boxed {
             args: before.iter().cloned().chain(more).collect(),
             environment: self.environment.clone(),
             patience: PATIENCE,
+            ..Errand::default()
         };
         let why = match errand.ask(guard).await {
             Ok(Returned::Said { code: Some(0), .. }) => return None,

@@ -105,7 +105,7 @@ pub(super) struct TurnLoop<M> {
 impl<M: Model + 'static> TurnLoop<M> {
     /// Runs the attempt to its one end.
     pub(super) async fn run(self, request: Request, link: Link) -> Result<Answer, Failure> {
-        let transcript = Transcript::open(&request.transcript, self.settings.secrets.clone())?;
+        let transcript = Transcript::open(&request.transcript, request.terse, self.settings.secrets.clone())?;
         let voice =
             Voice { link: link.clone(), emitted: false, accepted: false, begun: false, transcript: 0 };
         let mut tools = Toolbox::new(
@@ -240,6 +240,7 @@ impl<M: Model> Running<M> {
             }
             self.prompt(PromptPart::User, request.user.clone()).await?;
         } else {
+            self.transcript.keep()?;
             self.listen(conversation).await?;
             let messages = Value::from(self.attempt.model.wire().messages(conversation));
             self.prompt(PromptPart::Conversation, messages.to_string()).await?;

@@ -168,6 +168,7 @@ fn request(directory: &Path) -> Result<Request, Unavailable> {
         transcript: directory.join("probe.log"),
         directory: directory.to_owned(),
         images: Vec::new(),
+        terse: false,
         replay: Vec::new(),
     })
 }

@@ -23,6 +23,8 @@ pub(crate) struct SchemaArgs {
 enum FileKind {
     /// An agent profile
     Profile,
+    /// A suite of cases, scores and a gate
+    Suite,
 }
 
 /// Arguments of `completions`.
@@ -35,7 +37,7 @@ pub(crate) struct CompletionsArgs {
 /// Arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The page, without its section: `provost`, `provost-run`, `provost-profile`
+    /// The page: `provost`, `provost-run`, `provost-profile`, or with its section, `provost-suite.5`
     #[arg(default_value = "provost")]
     page: String,
     /// Write all pages and completions below this directory instead, as `man/` and `completions/`
@@ -52,8 +54,11 @@ pub(crate) struct HelpArgs {
 
 /// `provost schema`
 pub(crate) fn schema(args: &SchemaArgs) -> Result<u8, CliError> {
-    let FileKind::Profile = args.kind;
-    let text = serde_json::to_string_pretty(&crate::profile::json_schema()).map_err(environment)?;
+    let schema = match args.kind {
+        FileKind::Profile => crate::profile::json_schema(),
+        FileKind::Suite => crate::profile::suite_schema(),
+    };
+    let text = serde_json::to_string_pretty(&schema).map_err(environment)?;
     data(&format!("{text}\n"))
 }
 
@@ -89,7 +94,9 @@ pub(crate) fn man(command: &Command, args: &ManArgs) -> Result<u8, CliError> {
         }
         return Ok(0);
     }
-    let Some((_, _, text)) = pages.iter().find(|(name, ..)| *name == args.page) else {
+    // A verb and a file may share a name; with the section it is one page.
+    let is_asked = |name: &str, section: u8| args.page == name || args.page == format!("{name}.{section}");
+    let Some((_, _, text)) = pages.iter().find(|(name, section, _)| is_asked(name, *section)) else {
         let names: Vec<&str> = pages.iter().map(|(name, ..)| name.as_str()).collect();
         return Err(CliError::usage(format!("there is no page `{}`", args.page)).hint(names.join(", ")));
     };

@@ -67,7 +67,8 @@ fn follows(failure: &Failure) -> String {
     format!("{again}; then {then}. {}", cooling(failure))
 }
 
-const POLICY: Policy = Policy { same_model: MANY, max_fallbacks: MANY, wait: Duration::from_hours(1) };
+const POLICY: Policy =
+    Policy { same_model: MANY, max_fallbacks: MANY, wait: Duration::from_hours(1), persistent: false };
 
 /// Every way is open, and nobody has the patience that would hide an end.
 const OPEN: Ways = Ways {

@@ -1,5 +1,7 @@
 //! The man pages that are not about a verb: files, events and faults, made from the tables that the code itself uses.
 
+mod suite;
+
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -14,8 +16,13 @@ use crate::profile;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Every page: its name, its section and its text.
-pub(super) fn all() -> [(&'static str, u8, String); 3] {
-    [("provost-profile", 5, profile()), ("provost-events", 7, events()), ("provost-faults", 7, faults())]
+pub(super) fn all() -> [(&'static str, u8, String); 4] {
+    [
+        ("provost-profile", 5, profile()),
+        ("provost-suite", 5, suite::page()),
+        ("provost-events", 7, events()),
+        ("provost-faults", 7, faults()),
+    ]
 }
 
 /// A page as it grows. All text goes through [`escape`]; only this type writes requests.

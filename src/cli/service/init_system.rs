@@ -187,6 +187,7 @@ pub(super) fn ask(context: &Context, command: &[String]) -> Result<Result<String
         args: args.to_vec(),
         environment: context.environment.clone(),
         patience: PATIENCE,
+        ..Errand::default()
     };
     let returned = runtime.block_on(async {
         let guard = Guard::start(&crate::cli::launch::own_program()?).await.map_err(environment)?;

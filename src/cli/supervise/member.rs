@@ -258,6 +258,7 @@ impl Member {
             patient: false,
             pid: std::process::id(),
             alerts: Vec::new(),
+            cell: None,
         };
         let (sink, veil) = (Arc::clone(recorder), Arc::clone(secrets));
         let parts = Parts {

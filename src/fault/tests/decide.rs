@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 
-pub(super) const POLICY: Policy = Policy { same_model: 2, max_fallbacks: 3, wait: Duration::from_mins(1) };
+pub(super) const POLICY: Policy =
+    Policy { same_model: 2, max_fallbacks: 3, wait: Duration::from_mins(1), persistent: false };
 
 /// Every way is open.
 const OPEN: Ways = Ways {

@@ -8,6 +8,6 @@ pub(super) mod style;
 
 pub use lines::Lines;
 pub use narrate::{Narrator, Verbosity};
-pub(super) use narrate::{budget, checked, evidence};
+pub(super) use narrate::{budget, checked, draining, evidence};
 pub use progress::{Now, Progress};
 pub use style::{Look, clean};

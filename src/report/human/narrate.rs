@@ -289,7 +289,7 @@ pub(crate) fn checked(verb: &str, checked: bool) -> &'static str {
 }
 
 /// What whoever asked for the end is told while the round goes on.
-pub(super) fn draining(why: &str) -> String {
+pub(crate) fn draining(why: &str) -> String {
     let why = style::clean(why);
     format!("draining: {why}; the round goes on to its end, and a second request ends the agent")
 }

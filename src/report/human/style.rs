@@ -241,6 +241,10 @@ pub(crate) fn run_outcome(outcome: RunOutcome) -> (&'static str, Ink) {
         RunOutcome::GaveUp => ("gave up", Ink::Bad),
         RunOutcome::Misconfigured => ("misconfigured", Ink::Bad),
         RunOutcome::DryRun => ("dry run", Ink::Plain),
+        RunOutcome::Certified => ("certified", Ink::Good),
+        RunOutcome::NotCertified => ("not certified", Ink::Bad),
+        RunOutcome::Inconclusive => ("inconclusive", Ink::Warn),
+        RunOutcome::Measured => ("measured", Ink::Good),
     }
 }
 

@@ -75,14 +75,14 @@ impl<'a> Bell<'a> {
             return;
         }
         self.changed.insert(name.clone(), Some(severity));
-        self.act(Act::Tell(AlertRaised { alert: name, severity, message }.into()));
+        self.act(Act::Tell(Box::new(AlertRaised { alert: name, severity, message }.into())));
     }
 
     /// Clears it, if it is open.
     pub(super) fn clear(&mut self, name: &str) {
         if self.severity(name).is_some() {
             self.changed.insert(name.to_owned(), None);
-            self.act(Act::Tell(AlertCleared { alert: name.to_owned() }.into()));
+            self.act(Act::Tell(Box::new(AlertCleared { alert: name.to_owned() }.into())));
         }
     }
 

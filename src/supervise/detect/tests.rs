@@ -106,7 +106,7 @@ impl Watch {
         for act in acts {
             match act {
                 Act::Tell(kind) => {
-                    self.heard.push(match &kind {
+                    self.heard.push(match &*kind {
                         Kind::AlertRaised(raised) => {
                             let loud = if raised.severity == Severity::Critical { "!" } else { "" };
                             format!("+{}{loud}", raised.alert)
@@ -114,7 +114,7 @@ impl Watch {
                         Kind::AlertCleared(cleared) => format!("-{}", cleared.alert),
                         other => panic!("{other:?} is no alert"),
                     });
-                    self.tell(kind);
+                    self.tell(*kind);
                 }
                 Act::EndRound(failure) => self.heard.push(format!("round ends: {}", failure.rule)),
                 Act::EndRun(outcome, _) => self.heard.push(format!("run ends: {}", outcome.word())),

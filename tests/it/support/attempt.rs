@@ -83,6 +83,7 @@ fn request(dir: &Path, user: &str, replay: Vec<Replayed>) -> Request {
         transcript: dir.join("transcript.log"),
         directory: dir.to_owned(),
         images: Vec::new(),
+        terse: false,
         replay,
     }
 }

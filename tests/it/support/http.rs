@@ -174,12 +174,13 @@ fn serve(
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         recorded.body = String::from_utf8(body).unwrap();
-        let response = {
+        // Not while it is locked: an answer may take its time, and others come meanwhile.
+        let index = {
             let mut seen = seen.lock().unwrap();
             seen.push(recorded.clone());
-            answer(seen.len() - 1, &recorded)
+            seen.len() - 1
         };
-        let response = response.unwrap_or_else(|| Response::json(500, "{}"));
+        let response = answer(index, &recorded).unwrap_or_else(|| Response::json(500, "{}"));
         let mut head = format!("HTTP/1.1 {} Scripted\r\ntransfer-encoding: chunked\r\n", response.status);
         for (name, value) in &response.headers {
             let _ = write!(head, "{name}: {value}\r\n");

@@ -77,6 +77,7 @@ mod tests {
             transcript: dir.join(format!("root-{round}.log")),
             directory: dir.to_owned(),
             images: Vec::new(),
+            terse: false,
             replay: Vec::new(),
         }
     }

@@ -240,6 +240,7 @@ fn request(directory: &Path, system: Option<&str>, session: SessionPlan) -> Requ
         transcript: directory.join("t"),
         directory: directory.to_owned(),
         images: Vec::new(),
+        terse: false,
         replay: Vec::new(),
     }
 }

@@ -21,6 +21,7 @@ fn request(dir: &Path, replay: Vec<Replayed>) -> Request {
         transcript: dir.join("t/transcript.log"),
         directory: dir.to_owned(),
         images: Vec::new(),
+        terse: false,
         replay,
     }
 }

@@ -22,6 +22,7 @@ fn call(profile: &str, session: SessionPlan, system: Option<&str>) -> (Vec<Strin
         transcript: dir.path().join("root-1.log"),
         directory: dir.path().to_owned(),
         images: Vec::new(),
+        terse: false,
         replay: Vec::new(),
     };
     let call = Codex::new(&loaded.profile).call(&request).unwrap();

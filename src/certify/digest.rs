@@ -1,0 +1,40 @@
+//! The name of the evidence.
+
+use std::fmt::Write as _;
+
+use crate::event::{MissingReason as Why, Sha256, Sheet};
+
+/// Names the rows that a verdict rests on: of each cell that has ended its place, its identity, its outcome (and whether it is a stub), its
+/// answer and its scores, in the order of the plan. Times, attempts and spend are not in it, so that a run that was killed and called
+/// again has the digest of one that was not.
+///
+/// One line a cell: `CELL KEY OUTCOME OUTPUT VALUE…`, tab between them and `-` for what is not there; a value as the 16 hex
+/// digits of its bits (IEEE 754, zero without a sign).
+pub fn evidence_sha256(sheet: &Sheet) -> Sha256 {
+    let mut text = String::new();
+    for (cell, _, row) in sheet.rows() {
+        let outcome = row.missing.map_or(if row.is_stub() { "stub" } else { "answered" }, word);
+        let output = row.output.as_ref().map_or("-", Sha256::as_str);
+        let _ = write!(text, "{cell}\t{}\t{outcome}\t{output}", row.key.as_str());
+        for value in &row.values {
+            let _ = match value {
+                None => write!(text, "\t-"),
+                Some(value) => write!(text, "\t{:016x}", (value + 0.0).to_bits()),
+            };
+        }
+        text.push('\n');
+    }
+    Sha256::of(text.as_bytes())
+}
+
+fn word(reason: Why) -> &'static str {
+    match reason {
+        Why::Infrastructure => "infrastructure",
+        Why::Timeout => "timeout",
+        Why::Agent => "agent",
+        Why::Budget => "budget",
+        Why::Judge => "judge",
+        Why::NotRun => "not_run",
+        Why::Unknown => "unknown",
+    }
+}

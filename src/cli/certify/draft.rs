@@ -1,0 +1,394 @@
+//! What a run of `certify` is asked for, before anything is begun: profiles, suite, cases, and the run directory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::certify::{Plan, canonical};
+use crate::cli::Common;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, environment};
+use crate::cli::launch;
+use crate::cli::run::no_run;
+use crate::engine::{Clock, Request};
+use crate::event::{ArmRole, BudgetCeilings, Sha256, Sheet, Tally};
+use crate::journal::{self, Manifest, RunDir, Writer};
+use crate::profile::{self, Profile, Source, Suite};
+use crate::suite::{Case, SplitPart, read_cases, split_part};
+
+use super::CertifyArgs;
+use super::stored::Stored;
+
+/// An arm that is asked for.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) role: ArmRole,
+    pub(super) profile: Arc<Profile>,
+    pub(super) treatment: Option<String>,
+    /// The cells that it is taken from, where it is not run.
+    pub(super) stored: Option<Arc<Stored>>,
+}
+
+/// All that is decided before anything starts.
+pub(super) struct Prepared {
+    pub(super) dir: RunDir,
+    pub(super) manifest: Manifest,
+    pub(super) suite: Arc<Suite>,
+    /// Where its file lies.
+    pub(super) suite_dir: PathBuf,
+    pub(super) cases: Arc<Vec<Case>>,
+    pub(super) part: Option<String>,
+    /// The arms that are asked for; empty where the plan is there already and has them.
+    pub(super) arms: Vec<Asked>,
+    /// The plan, where it was made by an earlier process.
+    pub(super) plan: Option<Plan>,
+    pub(super) writer: Writer,
+    pub(super) tally: Tally,
+    pub(super) sheet: Sheet,
+    /// What was cut, where an earlier process was killed.
+    pub(super) cut_bytes: Option<u64>,
+    pub(super) late: Vec<Request>,
+    /// The stored run whose answers are scored, where that is all there is to do.
+    pub(super) rescore: bool,
+}
+
+/// Gets everything ready.
+pub(super) fn prepare(context: &Context, common: &Common, args: &CertifyArgs) -> Result<Prepared, CliError> {
+    let root = context.root(common.root.as_ref());
+    if let Some(which) = &args.resume {
+        let dir = journal::find(&root, Some(which)).map_err(no_run)?;
+        // Agents start in directories below it, and not from ours.
+        let dir = RunDir::open(context.cwd.join(dir.path())).map_err(environment)?;
+        return take_up(dir, None);
+    }
+    let (for_suite, for_profile): (Vec<String>, Vec<String>) =
+        args.sets.iter().cloned().partition(|set| profile::is_suite_key(set));
+    let Some(path) = &args.suite else { return Err(CliError::usage("there is no suite")) };
+    let (suite, suite_dir) = load_suite(context, path, &for_suite)?;
+    let arms = match &args.rescore {
+        Some(which) => rescored(&root, which)?,
+        None => asked(context, &root, args, &suite, &for_profile)?,
+    };
+    let (cases, part) = cases(args, &suite)?;
+    let inputs = inputs(&suite, &arms, &cases, part.as_deref(), args)?;
+    let manifest = manifest(context, args, &suite, &arms, inputs)?;
+    let path = match &args.out {
+        Some(out) => context.cwd.join(out),
+        None => root.join("runs").join(manifest.run.as_str()),
+    };
+    if args.out.is_some()
+        && let Ok(dir) = RunDir::open(&path)
+    {
+        let found = Manifest::read(&dir).map_err(environment)?;
+        if found.verb != "certify" || found.task_sha256 != manifest.task_sha256 {
+            return Err(CliError::usage(format!(
+                "{} holds a run of other profiles, cases or settings",
+                path.display()
+            ))
+            .hint("choose another `--out`; a plan is never changed once it is made"));
+        }
+        let fresh = Fresh { suite, suite_dir, cases, part, arms, rescore: args.rescore.is_some() };
+        return take_up(dir, Some(fresh));
+    }
+    let dir =
+        RunDir::create(&path).map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))))?;
+    manifest.write(&dir).map_err(environment)?;
+    let writer = Writer::create(&dir, &manifest.run, manifest.started_at).map_err(environment)?;
+    Ok(Prepared {
+        dir,
+        manifest,
+        suite,
+        suite_dir,
+        cases,
+        part,
+        arms,
+        plan: None,
+        writer,
+        tally: Tally::default(),
+        sheet: Sheet::default(),
+        cut_bytes: None,
+        late: Vec::new(),
+        rescore: args.rescore.is_some(),
+    })
+}
+
+/// What a call has resolved by itself.
+struct Fresh {
+    suite: Arc<Suite>,
+    suite_dir: PathBuf,
+    cases: Arc<Vec<Case>>,
+    part: Option<String>,
+    arms: Vec<Asked>,
+    rescore: bool,
+}
+
+/// Takes up a run again, as it stands in its directory.
+fn take_up(dir: RunDir, fresh: Option<Fresh>) -> Result<Prepared, CliError> {
+    let manifest = Manifest::read(&dir).map_err(environment)?;
+    if manifest.verb != "certify" {
+        return Err(CliError::usage(format!("{} is a run of `provost {}`", manifest.run, manifest.verb)));
+    }
+    let late = crate::cli::stop::left_behind(&dir);
+    let mut sheet = Sheet::default();
+    let (writer, recovered) = Writer::resume_seeing(&dir, |event| sheet.apply(event)).map_err(environment)?;
+    let plan = read_plan(&dir)?;
+    let cut_bytes = Some(recovered.cut_bytes);
+    let (suite, suite_dir, cases, part, arms, rescore) = match (fresh, &plan) {
+        (Some(fresh), _) => {
+            (fresh.suite, fresh.suite_dir, fresh.cases, fresh.part, fresh.arms, fresh.rescore)
+        }
+        (None, Some(plan)) => {
+            let cases = read_planned_cases(&dir, plan)?;
+            let rescore = plan.arms.iter().all(|arm| arm.fixed.stored.is_some());
+            (
+                Arc::new(plan.suite.clone()),
+                plan.dir.clone(),
+                Arc::new(cases),
+                plan.part.clone(),
+                Vec::new(),
+                rescore,
+            )
+        }
+        (None, None) => {
+            return Err(CliError::usage(format!("{} was killed before its plan was made", manifest.run))
+                .hint("start it anew"));
+        }
+    };
+    let tally = recovered.tally;
+    Ok(Prepared {
+        dir,
+        manifest,
+        suite,
+        suite_dir,
+        cases,
+        part,
+        arms,
+        plan,
+        writer,
+        tally,
+        sheet,
+        cut_bytes,
+        late,
+        rescore,
+    })
+}
+
+/// The plan of a run, if it was made.
+pub(super) fn read_plan(dir: &RunDir) -> Result<Option<Plan>, CliError> {
+    let path = dir.plan();
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(environment(error)),
+    };
+    let plan: Plan = serde_json::from_slice(&bytes)
+        .map_err(|error| CliError::unavailable(format!("{} is no plan: {error}", path.display())))?;
+    if plan.format > crate::certify::PLAN_FORMAT {
+        return Err(CliError::unavailable(format!("{} is of a newer provost", path.display())));
+    }
+    Ok(Some(plan))
+}
+
+/// Where the cases of a plan are.
+pub(super) fn cases_path(dir: &RunDir) -> PathBuf {
+    dir.path().join("cases.jsonl")
+}
+
+/// The bytes of `cases.jsonl`.
+pub(super) fn cases_bytes(cases: &[Case]) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    for case in cases {
+        serde_json::to_writer(&mut bytes, case).map_err(environment)?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}
+
+/// The cases of a plan, as they were.
+pub(super) fn read_planned_cases(dir: &RunDir, plan: &Plan) -> Result<Vec<Case>, CliError> {
+    let path = cases_path(dir);
+    let bytes = std::fs::read(&path).map_err(environment)?;
+    if Sha256::of(&bytes) != plan.cases_sha256 {
+        return Err(CliError::unavailable(format!("{} is not what the plan was made with", path.display())));
+    }
+    let case = |line: &[u8]| serde_json::from_slice(line);
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(case).collect::<Result<Vec<Case>, _>>().map_err(environment)
+}
+
+fn load_suite(context: &Context, path: &Path, sets: &[String]) -> Result<(Arc<Suite>, PathBuf), CliError> {
+    let colour = context.stderr_look().colour;
+    let source = Source { path, sets, cwd: &context.cwd };
+    profile::load_suite(source).map(|loaded| (loaded.suite, loaded.dir)).map_err(|error| {
+        let missing = error.is_missing_file();
+        let error = CliError::report(error.render(colour));
+        if missing { error.hint("`provost suite import` makes one of what you have") } else { error }
+    })
+}
+
+/// The arms: the baseline first, then each candidate as it is, then each under each treatment.
+fn asked(
+    context: &Context,
+    root: &Path,
+    args: &CertifyArgs,
+    suite: &Suite,
+    sets: &[String],
+) -> Result<Vec<Asked>, CliError> {
+    let load = |path: &Path| launch::resolve(context, profile::load, path, sets).map(|(profile, _)| profile);
+    let mut arms = Vec::new();
+    let plain = |role, profile| Asked { role, profile, treatment: None, stored: None };
+    if let Some(baseline) = &args.baseline {
+        let path = context.cwd.join(baseline);
+        if path.is_file() {
+            arms.push(plain(ArmRole::Baseline, load(&path)?));
+        } else {
+            let dir = journal::find(root, Some(baseline)).map_err(|error| {
+                no_run(error).hint("`--baseline` takes the file of a profile, or a run of `provost certify`")
+            })?;
+            let stored = Arc::new(Stored::open(&dir, None)?);
+            let profile = Arc::new(stored.arm().profile.clone());
+            let treatment = stored.arm().fixed.treatment.clone();
+            arms.push(Asked { role: ArmRole::Baseline, profile, treatment, stored: Some(stored) });
+        }
+    }
+    let mut candidates = Vec::new();
+    for path in &args.profiles {
+        candidates.push(load(path)?);
+    }
+    let needs_baseline = suite.gate.as_ref().is_some_and(|gate| gate.mode != profile::GateMode::Threshold);
+    if arms.is_empty() && needs_baseline {
+        if suite.treatments.is_empty() {
+            return Err(CliError::usage("there is nothing to hold the candidate against").hint(
+                "name a profile or a run with `--baseline`, or use `gate.mode = \"threshold\"` with `gate.min`",
+            ));
+        }
+        // Treatments are held against the candidate as it is.
+        if let Some(first) = candidates.first() {
+            arms.push(plain(ArmRole::Baseline, Arc::clone(first)));
+        }
+        candidates.drain(..1.min(candidates.len())).for_each(|profile| {
+            treated(&mut arms, suite, &profile);
+        });
+    }
+    for profile in candidates {
+        arms.push(plain(ArmRole::Candidate, Arc::clone(&profile)));
+        treated(&mut arms, suite, &profile);
+    }
+    Ok(arms)
+}
+
+fn treated(arms: &mut Vec<Asked>, suite: &Suite, profile: &Arc<Profile>) {
+    for name in suite.treatments.keys() {
+        arms.push(Asked {
+            role: ArmRole::Candidate,
+            profile: Arc::clone(profile),
+            treatment: Some(name.clone()),
+            stored: None,
+        });
+    }
+}
+
+/// All arms of a stored run, to be scored again.
+fn rescored(root: &Path, which: &str) -> Result<Vec<Asked>, CliError> {
+    let dir = journal::find(root, Some(which)).map_err(no_run)?;
+    let Some(plan) = read_plan(&dir)? else {
+        return Err(CliError::usage(format!("{} has no plan, and so no cells", dir.path().display())));
+    };
+    let arm = |(index, arm): (usize, &crate::certify::PlanArm)| {
+        let stored = Arc::new(Stored::open(&dir, Some(index))?);
+        Ok(Asked {
+            role: arm.fixed.role,
+            profile: Arc::new(arm.profile.clone()),
+            treatment: arm.fixed.treatment.clone(),
+            stored: Some(stored),
+        })
+    };
+    plan.arms.iter().enumerate().map(arm).collect()
+}
+
+/// The cases of the part that is measured.
+fn cases(args: &CertifyArgs, suite: &Suite) -> Result<(Arc<Vec<Case>>, Option<String>), CliError> {
+    let all = read_cases(&suite.cases).map_err(|error| {
+        CliError::usage(error.to_string()).hint("`provost suite check` says all that is wrong at once")
+    })?;
+    let part = match (args.part.as_deref(), &suite.split) {
+        (Some("all"), _) | (None, None) => None,
+        (Some(part), None) => {
+            return Err(CliError::usage(format!("the suite has no split, and so no part `{part}`")));
+        }
+        (None, Some(_)) => Some(SplitPart::Test),
+        (Some(part), Some(_)) => Some(SplitPart::parse(part).ok_or_else(|| {
+            CliError::usage(format!("`{part}` is no part of a split"))
+                .hint("`--part` takes train, selection, test or all")
+        })?),
+    };
+    let cases: Vec<Case> = match (part, &suite.split) {
+        (Some(part), Some(split)) => all.into_iter().filter(|case| split_part(split, case) == part).collect(),
+        _ => all,
+    };
+    if cases.is_empty() {
+        return Err(CliError::usage("there is no case to run").hint("`provost suite check` shows the parts"));
+    }
+    Ok((Arc::new(cases), part.map(|part| part.word().to_owned())))
+}
+
+/// Names all that was asked for: a second call with the same `--out` must ask for the same.
+fn inputs(
+    suite: &Suite,
+    arms: &[Asked],
+    cases: &[Case],
+    part: Option<&str>,
+    args: &CertifyArgs,
+) -> Result<Sha256, CliError> {
+    let mut texts = Vec::new();
+    for arm in arms {
+        let read = launch::read_files(&arm.profile)?;
+        let stored = arm.stored.as_ref().map(|stored| (stored.run().clone(), stored.plan_sha256().clone()));
+        texts.push(canonical(&(arm.role, &arm.treatment, &*arm.profile, read, stored)));
+    }
+    let cases: Vec<&Sha256> = cases.iter().map(|case| &case.sha256).collect();
+    let rest = canonical(&(suite, cases, part, args.seed, args.allow_stubs, &args.rescore));
+    texts.push(rest);
+    let names: Vec<String> = texts.iter().map(|text| Sha256::of(text).to_string()).collect();
+    Ok(Sha256::of(names.join("\n").as_bytes()))
+}
+
+fn manifest(
+    context: &Context,
+    args: &CertifyArgs,
+    suite: &Suite,
+    arms: &[Asked],
+    inputs: Sha256,
+) -> Result<Manifest, CliError> {
+    let candidate = arms.iter().find(|arm| arm.role == ArmRole::Candidate).or_else(|| arms.first());
+    let Some(candidate) = candidate else { return Err(CliError::usage("there is no profile to certify")) };
+    let environment_ = &context.environment;
+    let secrets = crate::backend::registry::secrets_of(arms.iter().map(|arm| &*arm.profile), environment_);
+    let json = serde_json::to_value(&*candidate.profile).map_err(environment)?;
+    let started_at = Clock.stamp();
+    let manifest = Manifest {
+        format: journal::VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        argv: context.argv.iter().map(|arg| journal::redact_shapes(arg).into_owned()).collect(),
+        verb: "certify".to_owned(),
+        run: journal::new_run_id("certify", started_at, uuid::Uuid::new_v4().as_fields().0),
+        profile_sha256: Sha256::of(json.to_string().as_bytes()),
+        profile: json,
+        suite: Some(serde_json::to_value(suite).map_err(environment)?),
+        task: suite.name.clone(),
+        task_sha256: inputs,
+        seed: args.seed,
+        budget: BudgetCeilings {
+            rounds: None,
+            tokens: suite.budget.tokens,
+            usd: suite.budget.usd,
+            wall_s: suite.budget.wall.map(|wall| wall.0.as_secs_f64()),
+        },
+        labels: launch::labels(&args.labels)?,
+        git_head: journal::git_head(&context.cwd),
+        started_at,
+        parent: arms.iter().find_map(|arm| arm.stored.as_ref().map(|stored| stored.run().clone())),
+        cwd: context.cwd.clone(),
+        workspace: context.cwd.clone(),
+    };
+    launch::veiled(&manifest, &secrets)
+}

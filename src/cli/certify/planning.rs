@@ -1,0 +1,240 @@
+//! Makes the plan of a run, puts it on record, and says what it can see before anything is spent.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::certify::{self, Forecast, Foresight, Plan, PlanArm, Provenance, Shared, arm_name, canonical};
+use crate::cli::error::{CliError, environment};
+use crate::event::{ArmFixed, ArmName, CaseFixed, CasesFixed, RunEnded, ScoreName, Sha256};
+use crate::journal::write_atomic;
+use crate::suite::{Case, Scorers};
+
+use super::draft::{Asked, cases_bytes, cases_path};
+use super::drive::Course;
+use super::finish;
+use super::treat::NoPlan;
+
+/// Cases that one event names.
+const CASES_AN_EVENT: usize = 500;
+
+impl Course<'_> {
+    /// Makes the plan, applies the treatments, and writes it down.
+    pub(super) async fn plan(&mut self, scorers: &Scorers) -> Result<Plan, NoPlan> {
+        let bytes = cases_bytes(&self.cases)?;
+        let digests: Vec<&str> = self.cases.iter().map(|case| case.sha256.as_str()).collect();
+        let shared = Shared {
+            dataset: Sha256::of(digests.join("\n").as_bytes()),
+            template: Sha256::of(self.suite.cases.template.as_bytes()),
+            scorers: self
+                .suite
+                .score
+                .iter()
+                .map(|score| ScoreName::new(&score.name))
+                .map(|name| (name.clone(), scorers.scorer_sha256(&name)))
+                .collect(),
+            trials: self.suite.trials.count,
+            binary: own_binary(),
+        };
+        let mut arms: Vec<PlanArm> = Vec::new();
+        let mut names: Vec<ArmName> = Vec::new();
+        for asked in self.asked.clone() {
+            let arm = match &asked.stored {
+                Some(stored) => self.stored_arm(&asked, stored, &shared, &names)?,
+                None => self.arm(&asked, &shared, &names).await?,
+            };
+            names.push(arm.fixed.name.clone());
+            arms.push(arm);
+        }
+        let units: std::collections::HashSet<&str> = self.cases.iter().map(Case::unit).collect();
+        let plan = Plan {
+            format: certify::PLAN_FORMAT,
+            suite: (*self.suite).clone(),
+            dir: self.suite_dir.clone(),
+            arms,
+            cases_sha256: Sha256::of(&bytes),
+            cases: self.cases.len() as u64,
+            units: units.len() as u64,
+            part: self.part.clone(),
+            gate: self.suite.gate.as_ref().map(|gate| certify::gate(gate, self.args.allow_stubs)),
+            seed: self.manifest.seed,
+            shared,
+        };
+        // What a profile sets may be a secret, and secrets are not written.
+        let text = String::from_utf8(plan.bytes()).map_err(environment)?;
+        let plan: Plan =
+            serde_json::from_str(&self.stage.secrets.redact_str(&text).0).map_err(environment)?;
+        write_atomic(&cases_path(&self.dir), &bytes).map_err(environment)?;
+        write_atomic(&self.dir.plan(), &plan.bytes()).map_err(environment)?;
+        Ok(plan)
+    }
+
+    async fn arm(&mut self, asked: &Asked, shared: &Shared, taken: &[ArmName]) -> Result<PlanArm, NoPlan> {
+        let player = self.player(&asked.profile)?;
+        let (mut system, mut files) = (player.system.clone(), player.files.clone());
+        let mut treatment = None;
+        if let Some(name) = &asked.treatment {
+            let treated = super::treat::apply(self, name, &asked.profile, system, files).await?;
+            (system, files) = (treated.system, treated.files);
+            treatment = treated.sha256;
+        }
+        let images: Vec<Sha256> = player.images.iter().map(|image| Sha256::of(&image.bytes)).collect();
+        let provenance = Provenance {
+            profile: Sha256::of(&canonical(&*asked.profile)),
+            prompt: Sha256::of(&canonical(&(&system, &files, images))),
+            tools: Sha256::of(&canonical(&(&asked.profile.agent.tools, &asked.profile.agent.mcp))),
+            treatment,
+        };
+        let fixed = ArmFixed {
+            name: arm_name(&asked.profile.name, asked.treatment.as_deref(), taken),
+            role: asked.role,
+            profile: asked.profile.name.clone(),
+            profile_sha256: provenance.profile.clone(),
+            harness: asked.profile.agent.harness.clone(),
+            model: asked.profile.agent.model.clone(),
+            treatment: asked.treatment.clone(),
+            stored: None,
+            provenance_sha256: provenance.sha256(shared),
+        };
+        Ok(PlanArm { fixed, profile: (*asked.profile).clone(), system, files, provenance })
+    }
+
+    /// An arm of a stored run, after it was seen that it can be compared.
+    fn stored_arm(
+        &self,
+        asked: &Asked,
+        stored: &super::stored::Stored,
+        shared: &Shared,
+        taken: &[ArmName],
+    ) -> Result<PlanArm, CliError> {
+        let other = &stored.plan().shared;
+        let mut differs = Vec::new();
+        if other.dataset != shared.dataset {
+            differs.push("the cases");
+        }
+        if other.template != shared.template {
+            differs.push("the template");
+        }
+        if other.trials != shared.trials {
+            differs.push("the trials");
+        }
+        if !self.rescore && other.scorers != shared.scorers {
+            differs.push("the scores");
+        }
+        if other.binary != shared.binary {
+            differs.push("provost itself");
+        }
+        if !differs.is_empty() && !self.args.allow_different && !self.rescore {
+            return Err(CliError::usage(format!(
+                "{} cannot be compared with: {} differ",
+                stored.run(),
+                differs.join(", ")
+            ))
+            .hint(
+                "name the baseline's profile, so that it is run again, or accept it with `--allow-different`",
+            ));
+        }
+        let arm = stored.arm();
+        let mut fixed = arm.fixed.clone();
+        fixed.name = arm_name(&arm.fixed.profile, arm.fixed.treatment.as_deref(), taken);
+        fixed.role = asked.role;
+        fixed.stored = Some(stored.run().to_string());
+        Ok(PlanArm { fixed, ..arm.clone() })
+    }
+
+    /// Puts the plan on record, with what it can see.
+    pub(super) fn fix(&mut self, plan: &Plan, scorers: &Scorers) -> Result<Option<Foresight>, CliError> {
+        let foresight = match &plan.gate {
+            Some(gate) => {
+                let candidates =
+                    plan.arms.iter().filter(|arm| arm.fixed.role == crate::event::ArmRole::Candidate).count();
+                let forecast = Forecast {
+                    units: plan.units,
+                    cases: plan.cases,
+                    trials: u64::from(plan.suite.trials.count),
+                    candidates: candidates as u64,
+                    gate,
+                    known: None,
+                };
+                Some(certify::foresight(&forecast).map_err(|error| CliError::usage(error.to_string()))?)
+            }
+            None => None,
+        };
+        if self.sheet.plan().is_none() {
+            let root = self.root();
+            let uses = super::uses::count(&root, plan).map_err(environment)?;
+            let seen = foresight.as_ref().and_then(|seen| Some((seen.mde?, seen.assumes.clone())));
+            self.emitter.emit(plan.fixed(uses, seen, None)).map_err(environment)?;
+            if !self.args.dry_run {
+                super::uses::note(&root, plan, &self.manifest.run).map_err(environment)?;
+            }
+            self.fold();
+        } else if self.sheet.plan().is_some_and(|fixed| fixed.plan_sha256 != plan.sha256()) {
+            return Err(CliError::unavailable(format!(
+                "{} is not the plan that was fixed when the run began",
+                self.dir.plan().display()
+            )));
+        }
+        let from = self.sheet.cases().len();
+        let cases = Arc::clone(&self.cases);
+        for (number, chunk) in cases.get(from..).unwrap_or_default().chunks(CASES_AN_EVENT).enumerate() {
+            let fixed = |case: &Case| CaseFixed {
+                without: scorers.without(case),
+                id: case.id.clone(),
+                group: case.group.clone(),
+                tags: case.tags.clone(),
+                sha256: case.sha256.clone(),
+            };
+            let from = (from + number * CASES_AN_EVENT) as u64;
+            let event = CasesFixed { from, cases: chunk.iter().map(fixed).collect() };
+            self.emitter.emit(event).map_err(environment)?;
+        }
+        self.emitter.sync().map_err(environment)?;
+        self.fold();
+        Ok(foresight)
+    }
+
+    pub(super) fn root(&self) -> PathBuf {
+        self.dir
+            .path()
+            .parent()
+            .and_then(Path::parent)
+            .filter(|root| root.join("runs").is_dir())
+            .map_or_else(|| self.context.root(None), Path::to_path_buf)
+    }
+
+    /// Refuses to begin what cannot answer.
+    pub(super) fn refuse(
+        &mut self,
+        plan: &Plan,
+        foresight: Option<&Foresight>,
+    ) -> Result<Option<RunEnded>, CliError> {
+        let (Some(wanted), Some(effect)) = (self.args.min_power, self.args.effect) else { return Ok(None) };
+        if !(0.0..=1.0).contains(&wanted) || !effect.is_finite() || effect <= 0.0 {
+            return Err(CliError::usage("`--min-power` is from 0 to 1, and `--effect` is above 0"));
+        }
+        let Some(foresight) = foresight else {
+            return Err(CliError::usage("`--min-power` needs a [gate] in the suite"));
+        };
+        let power = foresight.power_at(effect);
+        if power >= wanted {
+            return Ok(None);
+        }
+        let why = format!(
+            "the chance to see an effect of {effect} is {:.0} %, and {:.0} % are wanted; {}",
+            power * 100.0,
+            wanted * 100.0,
+            foresight.mde.map_or_else(
+                || "the plan can see no effect".to_owned(),
+                |mde| format!("with 80 % the plan sees {mde:.3}")
+            )
+        );
+        finish::underpowered(self, plan, why).map(Some)
+    }
+}
+
+/// The version of this program, and the hash of its file.
+fn own_binary() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let bytes = std::env::current_exe().and_then(std::fs::read);
+    bytes.map_or_else(|_| version.to_owned(), |bytes| format!("{version} {}", Sha256::of(&bytes)))
+}

@@ -1,0 +1,42 @@
+//! How often a part of a suite was measured: what is looked at often is not held out any more.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::certify::Plan;
+use crate::event::{RunId, Sha256};
+
+#[derive(Serialize, Deserialize)]
+struct Use {
+    dataset: Sha256,
+    part: Option<String>,
+    run: RunId,
+}
+
+/// One line for each run that has measured a part.
+fn path(root: &Path) -> PathBuf {
+    root.join("held-out.jsonl")
+}
+
+/// How many runs below this root have measured the part of a plan.
+pub(super) fn count(root: &Path, plan: &Plan) -> io::Result<u64> {
+    let text = match std::fs::read_to_string(path(root)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let uses = text.lines().filter_map(|line| serde_json::from_str::<Use>(line).ok());
+    Ok(uses.filter(|use_| use_.dataset == plan.shared.dataset && use_.part == plan.part).count() as u64)
+}
+
+/// Notes that a run measures the part of a plan. One write: several processes may note at the same time.
+pub(super) fn note(root: &Path, plan: &Plan, run: &RunId) -> io::Result<()> {
+    std::fs::create_dir_all(root)?;
+    let line = Use { dataset: plan.shared.dataset.clone(), part: plan.part.clone(), run: run.clone() };
+    let mut bytes = serde_json::to_vec(&line)?;
+    bytes.push(b'\n');
+    OpenOptions::new().append(true).create(true).open(path(root))?.write_all(&bytes)
+}

@@ -1,0 +1,282 @@
+//! The fold of a run of many cells into rows: what a verdict, a certificate and every table of cells are made of.
+//!
+//! A row is small and there is one for each cell; everything else is counted. The first answer of a cell stands, whichever
+//! process gave it; what came later counts as cost. A cell that was missing is replaced by one that is not.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ArmName, CaseFixed, CellEnded, CellIndex, CellScored, Event, Kind, MissingReason, PlanFixed, ScoreName,
+    Scored, Sha256, Spend, Trial, Usage, VerdictReached,
+};
+
+/// Where a cell belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Index into the plan's arms.
+    pub arm: usize,
+    /// Index into the cases.
+    pub case: usize,
+    /// Which repetition; starts at 1.
+    pub trial: Trial,
+}
+
+/// What is known of a cell that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Its identity.
+    pub key: Sha256,
+    /// Why it has no answer.
+    pub missing: Option<MissingReason>,
+    /// Names the answer.
+    pub output: Option<Sha256>,
+    /// A value for each score of the plan; `None` is missing.
+    pub values: Box<[Option<f64>]>,
+    /// Whether each score counts as passed; `None` is missing.
+    pub passed: Box<[Option<bool>]>,
+    /// What it consumed; `None` when nobody said anything.
+    pub usage: Option<Usage>,
+    /// Requests, failed ones included.
+    pub attempts: u64,
+    /// Milliseconds.
+    pub duration_ms: u64,
+}
+
+impl Row {
+    /// Whether it has an answer and nobody reported any usage for it.
+    pub fn is_stub(&self) -> bool {
+        self.missing.is_none()
+            && self.usage.is_none_or(|usage| usage.charged_tokens() == 0 && usage.cache_read == 0)
+    }
+}
+
+/// What an arm came to so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ArmTotals {
+    /// Cells with an answer.
+    pub answered: u64,
+    /// Cells without, by reason.
+    pub missing: BTreeMap<MissingReason, u64>,
+    /// What its agents consumed, failed attempts and later results included.
+    pub spend: Spend,
+    /// Requests, failed ones included.
+    pub attempts: u64,
+}
+
+/// The rows of a run, and what they add up to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sheet {
+    plan: Option<PlanFixed>,
+    cases: Vec<CaseFixed>,
+    rows: BTreeMap<CellIndex, Row>,
+    open: BTreeMap<CellIndex, u64>,
+    arms: Vec<ArmTotals>,
+    /// What judges consumed.
+    judges: Spend,
+    /// What treatments consumed.
+    treatments: Spend,
+    /// Cells that were begun and cut off: what they have spent is not known.
+    lost: u64,
+    /// Results of cells that had an answer already.
+    late: u64,
+    /// Results whose case, arm or trial is not the one that the plan has at their place.
+    strange: u64,
+    verdict: Option<VerdictReached>,
+}
+
+impl Sheet {
+    /// Folds one event in. Events of one journal come in their order; journals in any.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.kind {
+            Kind::PlanFixed(plan) => {
+                self.arms = vec![ArmTotals::default(); plan.arms.len()];
+                self.plan = Some(plan.clone());
+            }
+            Kind::CasesFixed(fixed) if fixed.from == self.cases.len() as u64 => {
+                self.cases.extend(fixed.cases.iter().cloned());
+            }
+            Kind::CellStarted(started) => *self.open.entry(started.cell).or_default() += 1,
+            Kind::CellEnded(ended) => self.ended(ended),
+            Kind::CellScored(scored) => self.scored(scored),
+            Kind::TreatmentApplied(applied) if applied.attempts > 0 => {
+                self.treatments.bill(applied.usage.as_ref());
+            }
+            Kind::RunResumed(_) => {
+                self.lost += self.open.values().sum::<u64>();
+                self.open.clear();
+            }
+            Kind::VerdictReached(verdict) => self.verdict = Some(verdict.clone()),
+            _ => {}
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> Option<&PlanFixed> {
+        self.plan.as_ref()
+    }
+
+    /// The cases, in the order of the plan.
+    pub fn cases(&self) -> &[CaseFixed] {
+        &self.cases
+    }
+
+    /// The rows of the cells that have ended.
+    pub fn rows(&self) -> impl Iterator<Item = (CellIndex, Place, &Row)> {
+        self.rows.iter().filter_map(|(cell, row)| Some((*cell, self.place(*cell)?, row)))
+    }
+
+    /// The row of a cell, if it has ended.
+    pub fn row(&self, cell: CellIndex) -> Option<&Row> {
+        self.rows.get(&cell)
+    }
+
+    /// The row at a place.
+    pub fn at(&self, place: Place) -> Option<&Row> {
+        self.rows.get(&self.cell(place)?)
+    }
+
+    /// Where a cell belongs.
+    pub fn place(&self, cell: CellIndex) -> Option<Place> {
+        let plan = self.plan.as_ref()?;
+        let (arms, trials) = (plan.arms.len() as u64, plan.trials);
+        let place = Place {
+            arm: usize::try_from(cell.0.checked_rem(arms)?).ok()?,
+            case: usize::try_from(cell.0.checked_div(arms * trials)?).ok()?,
+            trial: Trial((cell.0 / arms) % trials + 1),
+        };
+        (place.case < usize::try_from(plan.cases).ok()?).then_some(place)
+    }
+
+    /// Which cell is at a place.
+    pub fn cell(&self, place: Place) -> Option<CellIndex> {
+        let plan = self.plan.as_ref()?;
+        let (arms, trials) = (plan.arms.len() as u64, plan.trials);
+        Some(CellIndex(
+            (place.case as u64 * trials + place.trial.0.checked_sub(1)?) * arms + place.arm as u64,
+        ))
+    }
+
+    /// The place of a score among those of the plan.
+    pub fn score(&self, name: &ScoreName) -> Option<usize> {
+        self.plan.as_ref()?.scores.iter().position(|score| score == name)
+    }
+
+    /// The place of an arm.
+    pub fn arm(&self, name: &ArmName) -> Option<usize> {
+        self.plan.as_ref()?.arms.iter().position(|arm| arm.name == *name)
+    }
+
+    /// What each arm came to.
+    pub fn arms(&self) -> &[ArmTotals] {
+        &self.arms
+    }
+
+    /// What judges consumed.
+    pub fn judges(&self) -> &Spend {
+        &self.judges
+    }
+
+    /// What treatments consumed.
+    pub fn treatments(&self) -> &Spend {
+        &self.treatments
+    }
+
+    /// Cells that were begun and cut off by the death of a process.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Results of cells that had an answer already.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Results whose case, arm or trial is not the one that the plan has at their place. They are in no row.
+    pub fn strange(&self) -> u64 {
+        self.strange
+    }
+
+    /// The verdict.
+    pub fn verdict(&self) -> Option<&VerdictReached> {
+        self.verdict.as_ref()
+    }
+
+    /// All that was consumed.
+    pub fn spend(&self) -> Spend {
+        let mut all = self.judges;
+        for spend in self.arms.iter().map(|arm| &arm.spend).chain([&self.treatments]) {
+            all.join(spend);
+        }
+        all
+    }
+
+    fn ended(&mut self, ended: &CellEnded) {
+        let Some(place) = self.place(ended.cell) else { return };
+        let Some(plan) = &self.plan else { return };
+        let is_its_own = plan.arms.get(place.arm).is_some_and(|arm| arm.name == ended.arm)
+            && self.cases.get(place.case).is_none_or(|case| case.id == ended.case)
+            && place.trial == ended.trial;
+        if !is_its_own {
+            self.strange += 1;
+            return;
+        }
+        if let Some(count) = self.open.get_mut(&ended.cell) {
+            *count -= 1;
+            if *count == 0 {
+                self.open.remove(&ended.cell);
+            }
+        }
+        let Some(arm) = self.arms.get_mut(place.arm) else { return };
+        if ended.attempts > 0 && !ended.stored {
+            arm.spend.bill(ended.usage.as_ref());
+            arm.attempts += ended.attempts;
+        }
+        let before = self.rows.get(&ended.cell);
+        if before.is_some_and(|row| row.missing.is_none()) {
+            self.late += 1;
+            return;
+        }
+        if let Some(reason) = before.and_then(|row| row.missing)
+            && let Some(count) = arm.missing.get_mut(&reason)
+        {
+            *count -= 1;
+            if *count == 0 {
+                arm.missing.remove(&reason);
+            }
+        }
+        match &ended.missing {
+            None => arm.answered += 1,
+            Some(missing) => *arm.missing.entry(missing.reason).or_default() += 1,
+        }
+        let said = |name| ended.scores.get(name);
+        self.rows.insert(
+            ended.cell,
+            Row {
+                key: ended.key.clone(),
+                missing: ended.missing.as_ref().map(|missing| missing.reason),
+                output: ended.output_sha256.clone(),
+                values: plan.scores.iter().map(|name| said(name).and_then(value)).collect(),
+                passed: plan.scores.iter().map(|name| said(name).and_then(|scored| scored.passed)).collect(),
+                usage: ended.usage,
+                attempts: ended.attempts,
+                duration_ms: ended.duration_ms,
+            },
+        );
+    }
+
+    fn scored(&mut self, scored: &CellScored) {
+        if scored.attempts > 0 {
+            self.judges.bill(scored.usage.as_ref());
+        }
+        let Some(at) = self.score(&scored.score) else { return };
+        if let Some(row) = self.rows.get_mut(&scored.cell) {
+            row.values[at] = value(&scored.scored);
+            row.passed[at] = scored.scored.passed;
+        }
+    }
+}
+
+/// A value that can be counted with: a scorer's NaN is no value.
+fn value(scored: &Scored) -> Option<f64> {
+    scored.value.filter(|value| value.is_finite())
+}

@@ -1,0 +1,218 @@
+//! The run as a test report, `JUnit` XML, for what shows test reports.
+//!
+//! One suite an arm, one test a case, and before them the gate as a test of its own. The score that decides says what
+//! passed. Trials are to a case what reruns are to a test: one that passes and fails is flaky, one whose trials all fail
+//! has failed, and one without any answer is an error. Only what the schema of Jenkins' xUnit plugin (`junit-10`) knows
+//! is written: it is the strictest of those in use.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
+
+use super::outcome::{self, Outcome, Tried};
+use super::view::Stands;
+use super::{GridView, account, figure, foresight, words};
+use crate::event::{ArmFixed, CellIndex, Certified, Place, PlanFixed, ScoreName, Trial, Verdict};
+use crate::file::redact_shapes;
+use crate::text;
+
+/// Characters of one answer that are shown.
+const SHOWN_ANSWER: usize = 2000;
+/// Characters of answers that are shown in all.
+const SHOWN_ANSWERS: usize = 4_000_000;
+
+/// The report.
+///
+/// # Errors
+/// When the XML cannot be written, which no text can cause: what XML does not know is left out.
+pub fn junit(view: &GridView<'_>) -> Result<String, quick_junit::SerializeError> {
+    let Some(plan) = view.sheet.plan() else { return render(&Report::new("provost")) };
+    let mut report = Report::new(plan.suite.as_str());
+    let certified = view.figures();
+    report.add_test_suites(gate(view, plan, certified));
+    let standing = view.standing();
+    let score = outcome::deciding(view.sheet);
+    let mut room = SHOWN_ANSWERS;
+    for (index, arm) in plan.arms.iter().enumerate() {
+        let mut suite = TestSuite::new(arm.name.as_str());
+        about(&mut suite, view, arm, score);
+        let mut time = Duration::ZERO;
+        for case in 0..view.sheet.cases().len() {
+            let tried = tried(view, &standing, plan, index, case, score);
+            let took: u64 = tried.iter().filter_map(|tried| Some(tried.stands?.ended.duration_ms)).sum();
+            time += Duration::from_millis(took);
+            let mut test = test(view, &tried, case, score, &mut room);
+            test.set_classname(format!("{}.{}", plan.suite, arm.name)).set_time(Duration::from_millis(took));
+            suite.add_test_case(test);
+        }
+        suite.set_time(time);
+        report.add_test_suite(suite);
+    }
+    render(&report)
+}
+
+fn render(report: &Report) -> Result<String, quick_junit::SerializeError> {
+    let xml = report.to_string()?;
+    // The schema knows `skipped` of a suite, and not of the whole. No value of an attribute has a bare quote in it.
+    Ok(xml.replacen(&format!(" skipped=\"{}\" failures=", report.skipped), " failures=", 1))
+}
+
+/// The gate: a test for each candidate.
+fn gate(view: &GridView<'_>, plan: &PlanFixed, certified: Option<&Certified>) -> Option<TestSuite> {
+    let gate = plan.gate.as_ref()?;
+    let mut suite = TestSuite::new("gate");
+    suite.add_property(("demand", foresight::demand(gate).as_str()));
+    suite.add_property(("plan_sha256", plan.plan_sha256.as_str()));
+    if let Some(reached) = view.sheet.verdict() {
+        suite.add_property(("evidence_sha256", reached.evidence_sha256.as_str()));
+    }
+    let accounts = certified.map(|certified| account::accounts(view.sheet, certified)).unwrap_or_default();
+    if accounts.is_empty() {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_type("no-verdict").set_message("The run ended without a verdict.");
+        suite.add_test_case(TestCase::new("there is a verdict", status));
+    }
+    for each in accounts {
+        let keys: Vec<String> = each.reasons.iter().map(words::key).collect();
+        let titles: Vec<&str> = each.reasons.iter().map(|reason| words::words(*reason).0).collect();
+        let mut status = match each.verdict {
+            Some(Verdict::Pass) => TestCaseStatus::success(),
+            Some(Verdict::Fail) => TestCaseStatus::non_success(NonSuccessKind::Failure),
+            Some(Verdict::Inconclusive) | None => TestCaseStatus::non_success(NonSuccessKind::Error),
+        };
+        status.set_type(keys.join(", ")).set_message(titles.join(" "));
+        let name = if each.arm.is_empty() { "may ship".to_owned() } else { format!("{} may ship", each.arm) };
+        let mut test = TestCase::new(name, status);
+        let remedies = each.reasons.iter().map(|reason| words::words(*reason).1.to_owned());
+        let told: Vec<String> = remedies.chain(each.settles).chain(each.facts).collect();
+        test.set_classname(format!("{}.gate", plan.suite)).set_system_out(told.join("\n"));
+        suite.add_test_case(test);
+    }
+    Some(suite)
+}
+
+/// What the tests of an arm are about.
+fn about(suite: &mut TestSuite, view: &GridView<'_>, arm: &ArmFixed, score: Option<&ScoreName>) {
+    suite.add_property(("role", words::role(arm.role)));
+    suite.add_property(("profile", arm.profile.as_str()));
+    suite.add_property(("harness", arm.harness.as_str()));
+    for (name, value) in [("model", &arm.model), ("treatment", &arm.treatment), ("stored", &arm.stored)] {
+        suite.add_properties(value.as_deref().map(|value| (name, value)));
+    }
+    suite.add_properties(score.map(|score| ("score", score.as_str())));
+    suite.add_property(("provenance_sha256", arm.provenance_sha256.as_str()));
+    for (name, value) in view.labels {
+        suite.add_property((format!("label.{name}").as_str(), value.as_str()));
+    }
+}
+
+/// All trials of a case on an arm.
+fn tried<'a>(
+    view: &GridView<'_>,
+    standing: &'a std::collections::BTreeMap<CellIndex, Stands<'a>>,
+    plan: &PlanFixed,
+    arm: usize,
+    case: usize,
+    score: Option<&ScoreName>,
+) -> Vec<Tried<'a>> {
+    let one = |trial| {
+        let stands = view.sheet.cell(Place { arm, case, trial }).and_then(|cell| standing.get(&cell));
+        let outcome = match score {
+            Some(score) => outcome::outcome(stands, score),
+            None => Outcome::Absent,
+        };
+        Tried { trial, outcome, stands }
+    };
+    (1..=plan.trials).map(|trial| one(Trial(trial))).collect()
+}
+
+fn test(
+    view: &GridView<'_>,
+    tried: &[Tried<'_>],
+    case: usize,
+    score: Option<&ScoreName>,
+    room: &mut usize,
+) -> TestCase {
+    let passed = tried.iter().any(|tried| matches!(tried.outcome, Outcome::Passed | Outcome::Measured(_)));
+    let absent = tried.iter().all(|tried| tried.outcome == Outcome::Absent);
+    let mut bad: Vec<(&Tried<'_>, NonSuccessKind, String)> =
+        tried.iter().filter_map(|tried| Some((tried, kind(&tried.outcome)?, ty(&tried.outcome)))).collect();
+    // What has failed says more than what is missing, so it comes first: it names the test's own outcome.
+    bad.sort_by_key(|(_, kind, _)| *kind != NonSuccessKind::Failure);
+    let line = |tried: &Tried<'_>| {
+        redact_shapes(&format!("trial {}: {}", tried.trial, tried.outcome.line())).into_owned()
+    };
+    let mut status = if passed {
+        TestCaseStatus::success()
+    } else if absent || bad.is_empty() {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(Outcome::Absent.line());
+        status
+    } else {
+        let (first, kind, ty) = bad.remove(0);
+        let mut status = TestCaseStatus::non_success(kind);
+        status.set_message(line(first)).set_type(ty).set_description(answer(view, first, room));
+        status
+    };
+    for (tried, kind, ty) in bad {
+        let mut rerun = TestRerun::new(kind);
+        rerun.set_message(line(tried)).set_type(ty);
+        let answer = answer(view, tried, room);
+        if !answer.is_empty() {
+            rerun.set_system_out(answer);
+        }
+        status.add_rerun(rerun);
+    }
+    let fixed = &view.sheet.cases()[case];
+    let mut test = TestCase::new(fixed.id.as_str(), status);
+    if let Some(group) = &fixed.group {
+        test.extra.insert("group".into(), group.as_str().into());
+    }
+    if tried.len() > 1 || score.is_none() {
+        let means: Vec<String> = view
+            .sheet
+            .plan()
+            .iter()
+            .flat_map(|plan| plan.scores.iter().enumerate())
+            .filter_map(|(at, name)| {
+                let arm = tried
+                    .iter()
+                    .find_map(|tried| tried.stands)
+                    .and_then(|it| view.sheet.arm(&it.ended.arm))?;
+                let (mean, count) = outcome::mean(view.sheet, arm, case, at)?;
+                Some(format!("{name}: {} over {}", figure::number(mean), text::plural(count, "trial")))
+            })
+            .collect();
+        if !means.is_empty() {
+            test.set_system_out(means.join("\n"));
+        }
+    }
+    test
+}
+
+/// Whether an outcome is none to be glad of, and which kind it is.
+fn kind(outcome: &Outcome) -> Option<NonSuccessKind> {
+    match outcome {
+        Outcome::Passed | Outcome::Measured(_) | Outcome::Absent => None,
+        Outcome::Failed { .. } => Some(NonSuccessKind::Failure),
+        Outcome::Missing { .. } => Some(NonSuccessKind::Error),
+    }
+}
+
+fn ty(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Missing { reason, .. } => format!("missing.{}", words::key(reason)),
+        _ => "failed".to_owned(),
+    }
+}
+
+/// The beginning of an answer, while there is room for answers.
+fn answer(view: &GridView<'_>, tried: &Tried<'_>, room: &mut usize) -> String {
+    let sha256 = tried.stands.and_then(|stands| stands.ended.output_sha256.as_ref());
+    let Some(answer) = sha256.filter(|_| *room > 0).and_then(|sha256| (view.texts)(sha256)) else {
+        return String::new();
+    };
+    let shown = text::truncate(&redact_shapes(&answer), SHOWN_ANSWER).into_owned();
+    *room = room.saturating_sub(shown.len());
+    shown
+}

@@ -1,0 +1,240 @@
+//! One agent plays one part, from the task to its end: the cells, the judges and the compressors are all played so.
+//!
+//! It is a whole run of the engine, with its retries, fallbacks, deadlines and leave to ask; only that what happens is
+//! kept here instead of in a journal of its own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::backend::account::Accounts;
+use crate::backend::registry::{self, Secrets, Unavailable};
+use crate::backend::{self, Guard, Image, Oracle};
+use crate::engine::{
+    self, Candidate, Cast, Clock, EngineError, OneTask, Parts, Plan, Shutdown, strip_front_matter,
+};
+use crate::event::{Event, Failure, NodeId, RunId, RunOutcome, Sha256, Usage};
+use crate::profile::Profile;
+
+use super::kept::Kept;
+
+/// What is to be played.
+pub struct Part {
+    /// Whose it is; names its transcript.
+    pub node: NodeId,
+    /// The task.
+    pub task: String,
+    /// The seed of everything random in it.
+    pub seed: u64,
+    /// Where the agent works; absolute.
+    pub workspace: PathBuf,
+    /// The check, if there is one.
+    pub oracle: Option<Arc<dyn Oracle>>,
+}
+
+/// How it went.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// The failure that it ended with.
+    pub failure: Option<Failure>,
+    /// The answer; absent where there is none.
+    pub output: Option<String>,
+    /// Whether the check passed, its score and what it said, where there was one.
+    pub check: Option<(bool, Option<f64>, String)>,
+    /// All that was reported, failed attempts included; absent when nobody said anything.
+    pub usage: Option<Usage>,
+    /// Requests or invocations, failed ones included.
+    pub attempts: u64,
+    /// Rounds.
+    pub rounds: u64,
+    /// The model that really answered.
+    pub model: Option<String>,
+    /// The texts that were sent, veiled, in order.
+    pub prompts: Vec<Text>,
+    /// What did not go smoothly, for the journal.
+    pub notable: Vec<Event>,
+    /// From its start to its end, milliseconds.
+    pub duration_ms: u64,
+    /// The raw transcript, relative to the run directory, where there is one.
+    pub transcript: Option<String>,
+}
+
+/// A text and its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Names its bytes.
+    pub sha256: Sha256,
+    /// The bytes, without secret values.
+    pub bytes: Vec<u8>,
+}
+
+/// What all parts of a run have in common: what starts processes, knows keys and accounts, and hears when to end.
+#[derive(Clone)]
+pub struct Stage {
+    /// Starts processes.
+    pub guard: Guard,
+    /// The caller's environment.
+    pub environment: BTreeMap<String, String>,
+    /// Values that are never written.
+    pub secrets: Arc<Secrets>,
+    /// What is known of accounts, by all provosts of the user.
+    pub accounts: Accounts,
+    /// Hears requests to end.
+    pub shutdown: Shutdown,
+    /// The run directory; absolute.
+    pub directory: PathBuf,
+    /// The run.
+    pub run: RunId,
+    /// Assemble prompts, and call nothing.
+    pub dry_run: bool,
+}
+
+/// A profile that is ready to play any number of parts, also at the same time.
+#[derive(Clone)]
+pub struct Player {
+    /// The profile.
+    pub profile: Arc<Profile>,
+    /// What is said first: the system prompt.
+    pub system: Option<String>,
+    /// The texts of the prompt files.
+    pub files: Vec<String>,
+    /// Images that go along.
+    pub images: Vec<Image>,
+    /// Who can be asked, where that does not depend on the workspace.
+    candidates: Option<Vec<Candidate>>,
+}
+
+/// Why a profile cannot play.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// Something that it needs is not there.
+    #[error("{0}")]
+    Unavailable(#[from] Unavailable),
+    /// What happens could not be kept.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A file that it names cannot be read.
+    #[error("cannot read {path}: {error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+impl Stage {
+    /// Makes a profile ready to play.
+    ///
+    /// # Errors
+    ///
+    /// What it needs is not there.
+    pub fn player(&self, profile: Arc<Profile>) -> Result<Player, StageError> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|error| StageError::File { path: path.clone(), error })
+        };
+        let system = match (&profile.prompt.system, &profile.prompt.system_file) {
+            (Some(system), _) => Some(system.clone()),
+            (None, Some(file)) => Some(read(file)?),
+            (None, None) => None,
+        };
+        let mut files = Vec::new();
+        for (index, path) in profile.prompt.files.iter().enumerate() {
+            let text = read(path)?;
+            files.push(if index == 0 { strip_front_matter(&text).to_owned() } else { text });
+        }
+        let mut images = Vec::new();
+        for path in &profile.prompt.images {
+            let bytes =
+                std::fs::read(path).map_err(|error| StageError::File { path: path.clone(), error })?;
+            let none = || StageError::File {
+                path: path.clone(),
+                error: std::io::Error::other("not an image of a kind that models take"),
+            };
+            images.push(Image::new(path.clone(), bytes).ok_or_else(none)?);
+        }
+        // Also where they are made for each workspace: what is not there is told before anything is spent.
+        let candidates = self.candidates(&profile, &self.directory)?;
+        let in_process = |one: &Candidate| {
+            matches!(one.profile.agent.harness.as_str(), "chat" | "scripted")
+                && one.profile.agent.mcp.is_empty()
+        };
+        let candidates = Some(candidates).filter(|candidates| candidates.iter().all(in_process));
+        Ok(Player { profile, system, files, images, candidates })
+    }
+
+    /// Plays a part to its end. Dropping the future ends whatever it has started.
+    ///
+    /// # Errors
+    ///
+    /// None of what the agent does is an error here; only what cannot be kept is.
+    pub async fn play(&self, player: &Player, part: Part) -> Result<Played, StageError> {
+        let candidates = match &player.candidates {
+            Some(candidates) => candidates.clone(),
+            None => self.candidates(&player.profile, &part.workspace)?,
+        };
+        let started = Clock.now();
+        let kept = Arc::new(Mutex::new(Kept::default()));
+        let (sink, veil) = (Arc::clone(&kept), Arc::clone(&self.secrets));
+        let cast = Cast {
+            profile: Arc::clone(&player.profile),
+            candidates,
+            system: player.system.clone(),
+            files: player.files.clone(),
+            images: player.images.clone(),
+        };
+        let plan = Plan {
+            run: self.run.clone(),
+            verb: "cell",
+            profile: Arc::clone(&player.profile),
+            task: part.task,
+            seed: part.seed,
+            workspace: part.workspace,
+            directory: self.directory.clone(),
+            dry_run: self.dry_run,
+            patient: false,
+            pid: std::process::id(),
+            alerts: Vec::new(),
+            cell: Some(part.node),
+        };
+        let parts = Parts {
+            casts: vec![cast],
+            driver: Box::new(OneTask),
+            accounts: self.accounts.clone(),
+            survey: None,
+            oracle: part.oracle,
+            sink: Box::new(move |record| {
+                sink.lock().unwrap_or_else(PoisonError::into_inner).take(&record);
+                Ok(())
+            }),
+            veiling: Box::new(move |bytes| veil.redact(bytes)),
+            shutdown: self.shutdown.clone(),
+        };
+        let ended = Box::pin(engine::run(plan, parts, None)).await?;
+        let duration = Clock.now().duration_since(started);
+        let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(kept.played(ended, duration, &self.directory))
+    }
+
+    fn candidates(&self, profile: &Profile, workspace: &Path) -> Result<Vec<Candidate>, Unavailable> {
+        let candidate = |(index, profile): (usize, Profile)| {
+            let place = registry::Place {
+                profile: &profile,
+                environment: &self.environment,
+                guard: self.guard.clone(),
+                secrets: Arc::clone(&self.secrets),
+                workspace,
+            };
+            let harness = if self.dry_run {
+                registry::dry()
+            } else {
+                registry::harness(&place).map_err(|error| error.of_candidate(index))?
+            };
+            let party = backend::party(&place, &self.accounts);
+            Ok(Candidate { name: profile.describes(), harness, party, profile: Arc::new(profile) })
+        };
+        profile.candidates().into_iter().enumerate().map(candidate).collect()
+    }
+}
