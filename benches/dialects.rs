@@ -247,6 +247,7 @@ fn talking() -> AcpDialect {
         workspace: dir.path().to_owned(),
         transcript: dir.path().join("t.log"),
         directory: dir.path().to_owned(),
+        terse: false,
         replay: Vec::new(),
     };
     let mut dialect = Acp::new(&profile).talk(&request, &[]);
