@@ -431,12 +431,13 @@ pub(super) fn salt(dir: &Path) -> io::Result<Vec<u8>> {
     // The first of several wins; all read what it has written. Something that is no salt is replaced.
     let temp = tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir)?;
     temp.as_file().write_all(fresh.as_bytes())?;
-    if path.exists() {
-        temp.persist(&path).map_err(|failed| failed.error)?;
-    } else {
-        match temp.persist_noclobber(&path) {
-            Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => return Err(failed.error),
-            _ => {}
+    if let Err(failed) = temp.persist_noclobber(&path) {
+        if failed.error.kind() != io::ErrorKind::AlreadyExists {
+            return Err(failed.error);
+        }
+        // One that came meanwhile is read by somebody already, and stands.
+        if !fs::read(&path).is_ok_and(|bytes| whole(&bytes)) {
+            failed.file.persist(&path).map_err(|failed| failed.error)?;
         }
     }
     fs::read(&path).and_then(|bytes| {
