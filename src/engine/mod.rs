@@ -38,6 +38,7 @@ mod turnstile;
 pub use cast::Cast;
 pub use chain::Candidate;
 pub use clock::Clock;
+pub(crate) use clock::until;
 pub use decide::{OneTask, counted, reached};
 pub use driver::{Act, Driver, NextStep, Order, Pause, Step, View};
 pub use emit::{Emitter, Sink, Veiling};

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::backend::{self, registry};
-use crate::engine::{Clock, Emitter, Shutdown};
+use crate::engine::{self, Clock, Emitter, Shutdown};
 use crate::event::{
     ArmName, BudgetRefused, CellEnded, CellIndex, CellStarted, FaultClass, Missing, MissingReason, NodeId,
     Sheet, Stored, Trial,
@@ -206,7 +206,7 @@ impl<'a> Grid<'a> {
                     }
                 }
                 () = shutdown.wanted(), if end != Some(GridEnd::Stopped) => end = Some(GridEnd::Stopped),
-                () = until(wall), if wall.is_some() => {
+                () = engine::until(wall), if wall.is_some() => {
                     let why = "`budget.wall` of the suite has passed".to_owned();
                     self.emitter.emit(BudgetRefused { why: why.clone(), shortfall: None })?;
                     end = Some(GridEnd::Budget(why));
@@ -464,14 +464,6 @@ enum Begun {
     Later(Cell),
     /// It will never be.
     Over(Cell, GridEnd),
-}
-
-/// Waits until then; for ever where there is no then.
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// How many cells may be in flight where nobody says it.

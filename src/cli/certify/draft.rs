@@ -7,9 +7,9 @@ use crate::certify::{Plan, canonical};
 use crate::cli::Common;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
-use crate::cli::launch;
+use crate::cli::launch::{self, Given};
 use crate::cli::run::no_run;
-use crate::engine::{Clock, Request};
+use crate::engine::Request;
 use crate::event::{ArmRole, BudgetCeilings, Sha256, Sheet, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile, Source, Suite};
@@ -361,34 +361,27 @@ fn manifest(
 ) -> Result<Manifest, CliError> {
     let candidate = arms.iter().find(|arm| arm.role == ArmRole::Candidate).or_else(|| arms.first());
     let Some(candidate) = candidate else { return Err(CliError::usage("there is no profile to certify")) };
-    let environment_ = &context.environment;
-    let secrets = crate::backend::registry::secrets_of(arms.iter().map(|arm| &*arm.profile), environment_);
-    let json = serde_json::to_value(&*candidate.profile).map_err(environment)?;
-    let started_at = Clock.stamp();
-    let manifest = Manifest {
-        format: journal::VERSION,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        argv: context.argv.iter().map(|arg| journal::redact_shapes(arg).into_owned()).collect(),
-        verb: "certify".to_owned(),
-        run: journal::new_run_id("certify", started_at, uuid::Uuid::new_v4().as_fields().0),
-        profile_sha256: Sha256::of(json.to_string().as_bytes()),
-        profile: json,
-        suite: Some(serde_json::to_value(suite).map_err(environment)?),
+    let profiles = arms.iter().map(|arm| &*arm.profile);
+    let secrets = crate::backend::registry::secrets_of(profiles, &context.environment);
+    let given = Given {
+        verb: "certify",
+        profile: &candidate.profile,
+        workspace: context.cwd.clone(),
         task: suite.name.clone(),
-        task_sha256: inputs,
         seed: args.seed,
+        labels: launch::labels(&args.labels)?,
+    };
+    let manifest = Manifest {
+        suite: Some(serde_json::to_value(suite).map_err(environment)?),
+        task_sha256: inputs,
         budget: BudgetCeilings {
             rounds: None,
             tokens: suite.budget.tokens,
             usd: suite.budget.usd,
             wall_s: suite.budget.wall.map(|wall| wall.0.as_secs_f64()),
         },
-        labels: launch::labels(&args.labels)?,
-        git_head: journal::git_head(&context.cwd),
-        started_at,
         parent: arms.iter().find_map(|arm| arm.stored.as_ref().map(|stored| stored.run().clone())),
-        cwd: context.cwd.clone(),
-        workspace: context.cwd.clone(),
+        ..launch::manifest(context, given)?
     };
     launch::veiled(&manifest, &secrets)
 }
