@@ -6,6 +6,7 @@ mod attempt;
 mod cell;
 mod control;
 mod run;
+mod scores;
 mod supervise;
 
 pub use attempt::{
@@ -22,6 +23,7 @@ pub use run::{
     AlertCleared, AlertRaised, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved, CheckEnded,
     CheckStarted, RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted,
 };
+pub use scores::Scores;
 pub use supervise::{
     DefenseActed, HostSampled, LogsPruned, PhaseSkipped, SteerAcknowledged, SteerRequested, TreeSettled,
 };

@@ -44,9 +44,9 @@ pub use kind::{
     BudgetReserved, CaseFixed, CasesFixed, CellEnded, CellScored, CellStarted, CheckEnded, CheckStarted,
     DefenseActed, ExitCause, FallbackSwitched, HostSampled, Kind, LogsPruned, Missing, MissingReason,
     Opening, PhaseSkipped, PlanFixed, PromptPart, PromptSent, Provenance, RoundEnded, RoundStarted, RunEnded,
-    RunResumed, RunStarted, Scored, SteerAcknowledged, SteerRequested, StopAcknowledged, StopRequested,
-    TextDelta, ToolCalled, ToolReturned, TreatmentApplied, TreeSettled, TurnEnded, UsageReported,
-    VerdictReached, WaitEnded, WaitStarted,
+    RunResumed, RunStarted, Scored, Scores, SteerAcknowledged, SteerRequested, StopAcknowledged,
+    StopRequested, TextDelta, ToolCalled, ToolReturned, TreatmentApplied, TreeSettled, TurnEnded,
+    UsageReported, VerdictReached, WaitEnded, WaitStarted,
 };
 pub use live::{Deadline, Live};
 pub use outcome::{

@@ -8,7 +8,7 @@ mod pool;
 mod scoring;
 mod workspace;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::backend::{self, registry};
 use crate::engine::{self, Clock, Emitter, Shutdown};
 use crate::event::{
     ArmName, BudgetRefused, CellEnded, CellIndex, CellStarted, FaultClass, Missing, MissingReason, NodeId,
-    Sheet, Stored, Trial,
+    Scores, Sheet, Stored, Trial,
 };
 use crate::profile::Check;
 
@@ -294,7 +294,7 @@ impl<'a> Grid<'a> {
         };
         let place =
             workspace.as_ref().map_or_else(|| setting.stage.directory.clone(), |work| work.path.clone());
-        let oracle = case.check.as_ref().or(arm.check.as_ref()).and_then(|check| {
+        let oracle = case.check.as_deref().or(arm.check.as_ref()).and_then(|check| {
             let stage = &setting.stage;
             let environment = registry::check_environment(&stage.environment, &stage.secrets);
             backend::oracle(check, stage.guard.clone(), environment, &place, Arc::clone(&stage.secrets))
@@ -356,7 +356,7 @@ impl<'a> Grid<'a> {
             output.as_ref().map(|text| self.emitter.store(Stored::Blob, text.as_bytes())).transpose()?;
         let scores = match &output {
             Some(output) => self.score_at_once(cell, output, workspace.as_ref(), played.check.as_ref()),
-            None => BTreeMap::new(),
+            None => Scores::default(),
         };
         let Some(case) = self.setting.cases.get(cell.place.case) else { return Ok(()) };
         let ended = CellEnded {
@@ -395,7 +395,7 @@ impl<'a> Grid<'a> {
             missing: Some(why),
             prompts: Vec::new(),
             output_sha256: None,
-            scores: BTreeMap::new(),
+            scores: Scores::default(),
             usage: None,
             attempts: 0,
             rounds: 0,

@@ -133,7 +133,10 @@ pub(super) async fn drive(
     let finished = lock(&recorder).finish();
     let ended = outcome?;
     finished.map_err(environment)?;
-    finish::leave(context, common, args, &course.dir, &ended)?;
+    // What is left behind is made of what is on disk; the cases and rows of a large suite need not be there twice.
+    let dir = course.dir.clone();
+    drop(course);
+    finish::leave(context, common, args, &dir, &ended)?;
     Ok(ended.exit_code)
 }
 
@@ -335,19 +338,19 @@ impl Course<'_> {
     fn missing_cells(&self, plan: &Plan, fixed: &PlanFixed) -> Vec<Cell> {
         let units = certify::units(self.sheet.cases());
         let template = &plan.shared.template;
+        let who: Vec<Sha256> = plan.arms.iter().map(|arm| Sha256::of(&canonical(&arm.provenance))).collect();
         let mut cells = Vec::new();
         for case in certify::order(fixed).into_iter().filter_map(|unit| units.get(unit)).flatten().copied() {
             let Some(of) = self.cases.get(case) else { continue };
             for trial in 1..=u64::from(plan.suite.trials.count) {
                 let trial = Trial(trial);
-                for (arm, planned) in plan.arms.iter().enumerate() {
+                for (arm, (planned, who)) in plan.arms.iter().zip(&who).enumerate() {
                     let place = Place { arm, case, trial };
                     let Some(index) = self.sheet.cell(place) else { continue };
                     if planned.fixed.stored.is_some() {
                         continue;
                     }
-                    let who = Sha256::of(&canonical(&planned.provenance));
-                    let identity = Identity { arm: &who, case: &of.sha256, template, trial, seed: plan.seed };
+                    let identity = Identity { arm: who, case: &of.sha256, template, trial, seed: plan.seed };
                     let key = identity.key();
                     let there = self.sheet.row(index).filter(|row| row.missing.is_none() && row.key == key);
                     if there.is_none() {

@@ -1,6 +1,7 @@
 //! The end of a run of many cells: its verdict, its certificate, and everything that shows it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressDrawTarget;
@@ -289,12 +290,14 @@ pub(super) fn sealed(dir: &RunDir) -> Result<Vec<Sealed>, CliError> {
         ["manifest.json", "plan.json", "cases.jsonl", "journal.jsonl", "prompts.jsonl", "outputs.jsonl"];
     let mut files = Vec::new();
     for name in names {
-        let bytes = match std::fs::read(dir.path().join(name)) {
-            Ok(bytes) => bytes,
+        let file = match File::open(dir.path().join(name)) {
+            Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(environment(error)),
         };
-        files.push(Sealed { file: name.to_owned(), bytes: bytes.len() as u64, sha256: Sha256::of(&bytes) });
+        let bytes = file.metadata().map_err(environment)?.len();
+        let sha256 = Sha256::of_reader(file).map_err(environment)?;
+        files.push(Sealed { file: name.to_owned(), bytes, sha256 });
     }
     Ok(files)
 }

@@ -235,6 +235,6 @@ impl Course<'_> {
 /// The version of this program, and the hash of its file.
 fn own_binary() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let bytes = std::env::current_exe().and_then(std::fs::read);
-    bytes.map_or_else(|_| version.to_owned(), |bytes| format!("{version} {}", Sha256::of(&bytes)))
+    let sha256 = std::env::current_exe().and_then(std::fs::File::open).and_then(Sha256::of_reader);
+    sha256.map_or_else(|_| version.to_owned(), |sha256| format!("{version} {sha256}"))
 }

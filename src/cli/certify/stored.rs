@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::certify::{Plan, PlanArm};
 use crate::cli::error::{CliError, environment};
-use crate::event::{CaseFixed, CellEnded, CellIndex, Kind, RunId, ScoreName, Scored, Sha256, Sheet, Trial};
+use crate::event::{CaseFixed, CellEnded, CellIndex, Kind, RunId, ScoreName, Sha256, Sheet, Trial};
 use crate::journal::{Manifest, Reader, RunDir, Texts};
 
 use super::draft::read_plan;
@@ -101,7 +101,7 @@ impl Stored {
     ) -> Option<(CellEnded, Option<Vec<u8>>)> {
         let cell = self.cells.get(&(case.sha256.clone(), trial))?;
         let mut cell = cell.clone();
-        cell.scores.retain(|name: &ScoreName, _: &mut Scored| same(name));
+        cell.scores.retain(same);
         let output =
             cell.output_sha256.as_ref().and_then(|sha256| self.texts.get(crate::event::Stored::Blob, sha256));
         Some((cell, output))

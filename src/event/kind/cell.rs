@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Scores;
 use crate::event::{
     ArmName, CaseId, CellIndex, Certified, FaultClass, GateFixed, ScoreName, Sha256, Trial, Usage, Verdict,
 };
@@ -147,8 +148,8 @@ pub struct CellEnded {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_sha256: Option<Sha256>,
     /// The scores that are known at once; others follow as `cell.scored`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub scores: BTreeMap<ScoreName, Scored>,
+    #[serde(default, skip_serializing_if = "Scores::is_empty")]
+    pub scores: Scores,
     /// All that was consumed, failed attempts included; absent when nobody said anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::event::{ArmRole, CellIndex, CellScored, NodeId, Place, ScoreName, Scored, Stored, Trial};
+use crate::event::{ArmRole, CellIndex, CellScored, NodeId, Place, ScoreName, Scored, Scores, Stored, Trial};
 
 use super::workspace::Work;
 use super::{Cell, Grid, Landed};
@@ -46,8 +46,8 @@ impl Grid<'_> {
         output: &str,
         workspace: Option<&Arc<Work>>,
         check: Option<&Checked>,
-    ) -> BTreeMap<ScoreName, Scored> {
-        let Some(case) = self.setting.cases.get(cell.place.case) else { return BTreeMap::new() };
+    ) -> Scores {
+        let Some(case) = self.setting.cases.get(cell.place.case) else { return Scores::default() };
         self.setting.scorers.at_once(&Answered {
             case,
             output,

@@ -281,7 +281,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
         }),
         prompts: vec![prompt],
         output_sha256: (!gone).then_some(answer),
-        scores: if gone { BTreeMap::new() } else { [(ScoreName::new("correct"), correct)].into() },
+        scores: (!gone).then_some((ScoreName::new("correct"), correct)).into_iter().collect(),
         usage: Some(usage),
         attempts: if gone { 4 } else { 1 },
         rounds: 1,
