@@ -2,6 +2,7 @@
 
 mod draft;
 mod drive;
+mod expect;
 mod finish;
 mod planning;
 mod stored;
@@ -54,7 +55,7 @@ pub(crate) struct CertifyArgs {
     /// Make the plan and the prompts, say what the plan can see, and call nothing
     #[arg(long)]
     dry_run: bool,
-    /// Accept cells without any reported usage: agents that are offline
+    /// Accept cells without any reported usage, of every arm; `agent.offline` says it of one profile
     #[arg(long)]
     allow_stubs: bool,
     /// Compare with a stored run whose cases, template, trials or scores are others

@@ -3,6 +3,7 @@
 mod before;
 mod cells;
 mod interrupted;
+mod money;
 mod seal;
 mod stored;
 mod verdicts;

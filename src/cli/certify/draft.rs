@@ -149,8 +149,11 @@ fn take_up(dir: RunDir, fresh: Option<Fresh>) -> Result<Prepared, CliError> {
             )
         }
         (None, None) => {
-            return Err(CliError::usage(format!("{} was killed before its plan was made", manifest.run))
-                .hint("start it anew"));
+            let place = dir.path().display();
+            return Err(CliError::usage(format!("{} was ended before its plan was made", manifest.run))
+                .hint(format!(
+                    "call it as it was called then, with `--out {place}`: what was treated is kept"
+                )));
         }
     };
     let tally = recovered.tally;

@@ -316,7 +316,7 @@ impl Course<'_> {
     }
 
     /// The stored run of an arm, where an earlier process was ended before all of its cells were taken over.
-    fn stored_again(&self, run: &str, arm: usize) -> Result<Arc<super::stored::Stored>, CliError> {
+    pub(super) fn stored_again(&self, run: &str, arm: usize) -> Result<Arc<super::stored::Stored>, CliError> {
         let dir = journal::find(&self.root(), Some(run)).map_err(|error| {
             crate::cli::run::no_run(error)
                 .hint("cells of it are still to be taken over: call with the same arguments as before")
@@ -422,6 +422,7 @@ impl Course<'_> {
             name: planned.fixed.name.clone(),
             players,
             check: planned.profile.check.clone(),
+            offline: agent.offline,
             works: tools
                 || !matches!(agent.harness.as_str(), "chat" | "scripted")
                 || planned.profile.check.is_some(),
