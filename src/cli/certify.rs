@@ -52,7 +52,7 @@ pub(crate) struct CertifyArgs {
     /// Print the journal's events as JSON lines
     #[arg(long)]
     json: bool,
-    /// Make the plan and the prompts, say what the plan can see, and call nothing
+    /// Make the plan and the prompts, say what the plan can see and is expected to cost, and call nothing
     #[arg(long)]
     dry_run: bool,
     /// Accept cells without any reported usage, of every arm; `agent.offline` says it of one profile

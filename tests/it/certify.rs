@@ -3,6 +3,7 @@
 mod before;
 mod cells;
 mod interrupted;
+mod judged;
 mod money;
 mod seal;
 mod stored;

@@ -369,7 +369,7 @@ impl Course<'_> {
     ) -> Result<GridEnd, CliError> {
         let setting = self.setting(plan, scorers)?;
         let answered = self.sheet.arms().iter().map(|arm| arm.answered).sum();
-        let mut pool = Pool::new(&plan.suite.budget, self.sheet.spend(), answered);
+        let mut pool = Pool::new(&self.suite.budget, self.sheet.spend(), answered);
         pool.charge_lost(self.sheet.lost());
         let mut early = Early::new(fixed, self.sheet.cases());
         let enough =
@@ -398,7 +398,7 @@ impl Course<'_> {
             scorers: Arc::new(scorers),
             base: plan.suite.cases.workspace.clone(),
             concurrency: concurrency(plan, self.args.jobs),
-            wall: crate::suite::wall(plan.suite.budget.wall.map(|wall| wall.0), used),
+            wall: crate::suite::wall(self.suite.budget.wall.map(|wall| wall.0), used),
             keep_workspaces: self.args.keep_workspaces,
             rescore: self.rescore,
             seed: plan.seed,
@@ -512,7 +512,7 @@ fn judges(context: &Context, suite: &Suite) -> Result<BTreeMap<PathBuf, Arc<Prof
 fn not_there(error: StageError) -> CliError {
     match error {
         StageError::Unavailable(error) => launch::unavailable(&error),
-        StageError::File { .. } => CliError::usage(error.to_string()),
+        StageError::Words(error) => launch::unreadable(&error),
         StageError::Engine(error) => environment(error),
     }
 }

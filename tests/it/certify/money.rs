@@ -1,10 +1,14 @@
 //! What arms cost: those that are offline, and what a run is expected to take before its first cell.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Bench, GATE, by_name};
+use super::{Bench, GATE, by_name, model, number};
+use crate::support::completions::{self, Turn};
+use crate::support::http::Server;
 use crate::support::sandbox::of_kind;
 
 fn expected(bench: &Bench, out: &str) -> Value {
@@ -119,6 +123,15 @@ fn the_expected_spend_says_where_it_is_from() {
     // Before the first cell.
     let (said, begun) = (ran.err.find("expected at least").unwrap(), ran.err.find("cells answered").unwrap());
     assert!(said < begun);
+    // A ceiling that was too low is raised, and the same call does the rest.
+    let asked = bench.asked();
+    let kept = of_kind(&bench.events("second"), "cell.ended")
+        .iter()
+        .filter(|cell| cell["missing"].is_null())
+        .count();
+    assert!(kept > 0);
+    bench.certify("good.toml", "base.toml", "second", &["--set", "suite.budget.usd=1.0"], 0);
+    assert_eq!(bench.asked() - asked, 24 - kept, "what was paid for is kept");
     // Another profile is not what was measured.
     priced("good", "[model]\nmax_output_tokens = 999");
     bench.certify("good.toml", "base.toml", "third", &["--dry-run"], 0);
@@ -150,4 +163,32 @@ fn a_stored_baseline_says_how_far_values_spread() {
     let (wild, says) = sight("half");
     assert!(says.starts_with("25 % of the cases"), "{says}");
     assert!(steady < nothing && nothing < wild, "{steady} {nothing} {wild}");
+}
+
+/// A request that was refused has cost nothing: a ceiling in dollars does not keep the gap from being filled.
+#[test]
+fn a_refused_cell_leaves_the_spend_known() {
+    let open = Arc::new(AtomicBool::new(false));
+    let opened = Arc::clone(&open);
+    let server = Server::answering(move |_, request| {
+        let number = number(&request.body);
+        if number == 3 && !opened.load(Ordering::SeqCst) {
+            return Some(completions::refusal(400, "invalid_request", "not this one"));
+        }
+        Some(completions::answer(request, &Turn::Say(by_name(&model(&request.body), number))))
+    });
+    let bench = Bench::against(server, 12, GATE);
+    for name in ["good", "bad"] {
+        bench.chat(name, &format!("[prices.\"local/{name}\"]\ninput = 10.0\noutput = 0.0\n"));
+    }
+    let ceiling = ["--set", "suite.budget.usd=1.0"];
+    bench.certify("good.toml", "bad.toml", "run", &ceiling, 3);
+    assert!(bench.reasons("run").contains(&"incomplete-coverage".to_owned()));
+    let spend = bench.json("run/result.json")["spend"].clone();
+    assert_eq!(spend["usd_known"], true, "{spend}");
+    assert!((spend["usd"].as_f64().unwrap() - 22.0 * 0.001).abs() < 1e-9, "{spend}");
+    open.store(true, Ordering::SeqCst);
+    let asked = bench.asked();
+    bench.certify("good.toml", "bad.toml", "run", &ceiling, 0);
+    assert_eq!(bench.asked() - asked, 2);
 }
