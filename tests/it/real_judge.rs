@@ -1,5 +1,6 @@
 //! A real model of the smallest size as the judge of a suite. It is too small to judge well: what it says is a grade, or
 //! it is missing, and never a zero that nobody gave.
+#![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "a test stands outside of the house")]
 
 use std::path::PathBuf;
 
@@ -8,10 +9,10 @@ use serde_json::Value;
 use crate::support::model::Served;
 use crate::support::sandbox::{Ran, Sandbox, events, of_kind};
 
-const CASES: usize = 8;
+const CASES: usize = 6;
 
 /// A suite whose answers a script gives, and that model judges, each answer twice.
-fn judged(served: &Served, tokens: u32) -> (Sandbox, Ran) {
+fn judged(served: &Served) -> (Sandbox, Ran) {
     let sandbox = Sandbox::new("");
     sandbox.write("agent.sh", "cat > /dev/null; echo 'Paris is the capital of France.'\n");
     let agent = sandbox.path("agent.sh");
@@ -26,7 +27,7 @@ fn judged(served: &Served, tokens: u32) -> (Sandbox, Ran) {
         "judge.toml",
         &format!(
             "schema = 1\nname = \"judge\"\n[agent]\nharness = \"chat\"\nmodel = \"local/smollm2\"\nendpoint = \"here\"\n\
-             tools = []\n[model]\ntemperature = 0.7\nmax_output_tokens = {tokens}\n\
+             tools = []\n[model]\ntemperature = 0.7\nmax_output_tokens = 40\n\
              [endpoints.here]\napi = \"openai\"\nbase_url = \"http://127.0.0.1:{}/v1\"\nmax_concurrency = 2\n",
             served.port
         ),
@@ -39,10 +40,14 @@ fn judged(served: &Served, tokens: u32) -> (Sandbox, Ran) {
         "schema = 1\nname = \"judged\"\n[cases]\nfile = \"cases.jsonl\"\n[trials]\nretries = 0\nconcurrency = 2\n\
          [[score]]\nname = \"quality\"\nkind = \"judge\"\npass = 0.5\n[score.options]\nprofile = \"judge.toml\"\n\
          rubric = \"Is the answer right and complete?\"\nrepeats = 2\n\
-         [gate]\nscore = \"quality\"\nmode = \"threshold\"\nmin = 0.1\n",
+         [gate]\nscore = \"quality\"\nmode = \"threshold\"\nmin = 0.1\n\
+         [budget]\nwall = \"4m\"\n",
     );
-    let ran =
-        sandbox.run(&["certify", "-p", "provost.toml", "-S", "suite.toml", "--out", "run", "--csv", "c.csv"]);
+    let args = ["certify", "-p", "provost.toml", "-S", "suite.toml", "--out", "run"];
+    // As long as a model on a busy machine may take; the suite itself ends after its wall.
+    let output = sandbox.command(&args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let ran = Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
     (sandbox, ran)
 }
 
@@ -86,7 +91,7 @@ fn scores(sandbox: &Sandbox, ran: &Ran) -> Vec<Value> {
 #[cfg_attr(not(real_model), ignore = "needs a model in a Python environment; .ci/install-real installs it")]
 fn real_model_as_a_judge_grades_or_is_missing_and_never_zero() {
     let served = Served::start();
-    let (sandbox, ran) = judged(&served, 200);
+    let (sandbox, ran) = judged(&served);
     let scored = scores(&sandbox, &ran);
     let valued: Vec<f64> = scored.iter().filter_map(|one| one["value"].as_f64()).collect();
     let reached = of_kind(&events(&sandbox.path("run")), "verdict.reached")[0].clone();
@@ -99,26 +104,12 @@ fn real_model_as_a_judge_grades_or_is_missing_and_never_zero() {
         let mean = valued.iter().sum::<f64>() / f64::from(u32::try_from(valued.len()).unwrap());
         assert!((arm["mean"]["mean"].as_f64().unwrap() - mean).abs() < 1e-9, "{arm}");
     }
-    eprintln!("{} of {CASES} graded: {valued:?}; agreement {}", valued.len(), arm["agreement"]);
+    // Figures of nothing are no zeros.
+    if valued.is_empty() {
+        let reasons = reached["certified"]["reasons"].as_array().unwrap();
+        assert!(reasons.contains(&"no-evidence".into()), "{reached}");
+        assert!(arm["agreement"].is_null(), "{arm}");
+    }
     let verified = sandbox.run(&["certify", "--verify", "run"]);
     assert_eq!(verified.code, Some(0), "{}", verified.err);
-}
-
-#[test]
-#[cfg_attr(not(real_model), ignore = "needs a model in a Python environment; .ci/install-real installs it")]
-fn real_model_that_cannot_finish_a_judgement_leaves_all_of_it_missing() {
-    let served = Served::start();
-    let (sandbox, ran) = judged(&served, 3);
-    let scored = scores(&sandbox, &ran);
-    assert!(scored.iter().all(|one| one["value"].is_null()), "three tokens are no judgement: {scored:?}");
-    assert_eq!(ran.code, Some(3), "{}\n{}", ran.err, ran.out);
-    let reached = of_kind(&events(&sandbox.path("run")), "verdict.reached")[0].clone();
-    let arm = &reached["certified"]["arms"][0];
-    assert_eq!((&arm["answered"], &arm["dealt"]), (&0.into(), &CASES.into()), "{arm}");
-    assert!(reached["certified"]["reasons"].as_array().unwrap().contains(&"no-evidence".into()), "{reached}");
-    // The table of cells has no number in place of one.
-    let csv = sandbox.read("c.csv");
-    let (head, rows) = csv.split_once('\n').unwrap();
-    let at = head.trim().split(',').position(|name| name == "quality").unwrap();
-    assert!(rows.lines().all(|row| row.split(',').nth(at).unwrap().is_empty()), "{csv}");
 }
