@@ -22,7 +22,7 @@ use crate::backend::{self, registry};
 use crate::engine::{self, Clock, Emitter, Shutdown};
 use crate::event::{
     ArmName, BudgetRefused, CellEnded, CellIndex, CellStarted, FaultClass, Missing, MissingReason, NodeId,
-    Scores, Sheet, Stored, Trial,
+    Scores, Sheet, Stored, Trial, billed,
 };
 use crate::profile::Check;
 
@@ -30,9 +30,8 @@ use super::play::{Part, Played, Player, Stage, StageError, Text};
 use super::{Case, Scorers, Template};
 
 pub use cell::{Cell, Identity, cell_seed, missing};
-pub use pool::Pool;
+pub use pool::{Pool, Refused, Share};
 
-use pool::{Refused, Share};
 use scoring::{Judged, Rivals};
 use workspace::Work;
 
@@ -49,6 +48,8 @@ pub struct Arm {
     pub players: Vec<Player>,
     /// The check of its profile.
     pub check: Option<Check>,
+    /// Whether its profile says that it costs nothing.
+    pub offline: bool,
     /// Whether its agent works in a directory.
     pub works: bool,
 }
@@ -329,7 +330,9 @@ impl<'a> Grid<'a> {
                 return self.end_unplayed(cell, why);
             }
         };
-        self.pool.settle(share, played.attempts > 0, played.usage.as_ref());
+        let arm = self.setting.arms.get(cell.place.arm).and_then(Option::as_ref);
+        let usage = billed(arm.is_some_and(|arm| arm.offline), played.usage);
+        self.pool.settle(share, played.output.is_some() && usage.is_none(), usage.as_ref());
         if played.output.is_none() && cut_off(&played) {
             // What was cut off because somebody wanted the end has no end of its own: it is run again.
             return Ok(());

@@ -3,6 +3,8 @@
 mod before;
 mod cells;
 mod interrupted;
+mod judged;
+mod money;
 mod seal;
 mod stored;
 mod verdicts;

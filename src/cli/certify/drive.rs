@@ -319,7 +319,7 @@ impl Course<'_> {
     }
 
     /// The stored run of an arm, where an earlier process was ended before all of its cells were taken over.
-    fn stored_again(&self, run: &str, arm: usize) -> Result<Arc<super::stored::Stored>, CliError> {
+    pub(super) fn stored_again(&self, run: &str, arm: usize) -> Result<Arc<super::stored::Stored>, CliError> {
         let dir = journal::find(&self.root(), Some(run)).map_err(|error| {
             crate::cli::run::no_run(error)
                 .hint("cells of it are still to be taken over: call with the same arguments as before")
@@ -372,7 +372,7 @@ impl Course<'_> {
     ) -> Result<GridEnd, CliError> {
         let setting = self.setting(plan, scorers)?;
         let answered = self.sheet.arms().iter().map(|arm| arm.answered).sum();
-        let mut pool = Pool::new(&plan.suite.budget, self.sheet.spend(), answered);
+        let mut pool = Pool::new(&self.suite.budget, self.sheet.spend(), answered);
         pool.charge_lost(self.sheet.lost());
         let mut early = Early::new(fixed, self.sheet.cases());
         let enough =
@@ -401,7 +401,7 @@ impl Course<'_> {
             scorers: Arc::new(scorers),
             base: plan.suite.cases.workspace.clone(),
             concurrency: concurrency(plan, self.args.jobs),
-            wall: crate::suite::wall(plan.suite.budget.wall.map(|wall| wall.0), used),
+            wall: crate::suite::wall(self.suite.budget.wall.map(|wall| wall.0), used),
             keep_workspaces: self.args.keep_workspaces,
             rescore: self.rescore,
             seed: plan.seed,
@@ -425,6 +425,7 @@ impl Course<'_> {
             name: planned.fixed.name.clone(),
             players,
             check: planned.profile.check.clone(),
+            offline: agent.offline,
             works: tools
                 || !matches!(agent.harness.as_str(), "chat" | "scripted")
                 || planned.profile.check.is_some(),
@@ -514,7 +515,7 @@ fn judges(context: &Context, suite: &Suite) -> Result<BTreeMap<PathBuf, Arc<Prof
 fn not_there(error: StageError) -> CliError {
     match error {
         StageError::Unavailable(error) => launch::unavailable(&error),
-        StageError::File { .. } => CliError::usage(error.to_string()),
+        StageError::Words(error) => launch::unreadable(&error),
         StageError::Engine(error) => environment(error),
     }
 }

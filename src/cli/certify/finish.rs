@@ -89,7 +89,8 @@ pub(super) fn end(
     close(course, outcome, why)
 }
 
-const UNKNOWN: &str = "`budget.usd` of the suite is set, and something ran whose price nobody said";
+pub(super) const UNKNOWN: &str =
+    "`budget.usd` of the suite is set, and something ran whose price nobody said";
 
 /// Ends a run that was not begun, since it could not have answered.
 pub(super) fn underpowered(course: &mut Course<'_>, plan: &Plan, why: String) -> Result<RunEnded, CliError> {
@@ -113,6 +114,15 @@ pub(super) fn stopped(course: &mut Course<'_>) -> Result<RunEnded, CliError> {
     let asked = course.shutdown.asked();
     let outcome = asked.as_ref().map_or(RunOutcome::Stopped, |asked| asked.by.outcome());
     let why = asked.map_or_else(|| "stopped".to_owned(), |asked| asked.by.to_string());
+    close(course, outcome, why)
+}
+
+/// Ends a run whose budget does not cover what comes before its first cell.
+pub(super) fn unaffordable(
+    course: &mut Course<'_>,
+    outcome: RunOutcome,
+    why: String,
+) -> Result<RunEnded, CliError> {
     close(course, outcome, why)
 }
 

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::certify::{self, Forecast, Foresight, Plan, PlanArm, Provenance, Shared, arm_name, canonical};
+use crate::certify::{
+    self, Forecast, Foresight, Known, Plan, PlanArm, Provenance, Shared, arm_name, canonical,
+};
 use crate::cli::error::{CliError, environment};
-use crate::event::{ArmFixed, ArmName, CaseFixed, CasesFixed, RunEnded, ScoreName, Sha256};
+use crate::event::{ArmFixed, ArmName, ArmRole, CaseFixed, CasesFixed, RunEnded, ScoreName, Sha256};
 use crate::journal::write_atomic;
 use crate::suite::{Case, Scorers};
 
@@ -91,6 +93,7 @@ impl Course<'_> {
             profile_sha256: provenance.profile.clone(),
             harness: asked.profile.agent.harness.clone(),
             model: asked.profile.agent.model.clone(),
+            offline: asked.profile.agent.offline,
             treatment: asked.treatment.clone(),
             stored: None,
             provenance_sha256: provenance.sha256(shared),
@@ -145,15 +148,14 @@ impl Course<'_> {
     pub(super) fn fix(&mut self, plan: &Plan, scorers: &Scorers) -> Result<Option<Foresight>, CliError> {
         let foresight = match &plan.gate {
             Some(gate) => {
-                let candidates =
-                    plan.arms.iter().filter(|arm| arm.fixed.role == crate::event::ArmRole::Candidate).count();
+                let candidates = plan.arms.iter().filter(|arm| arm.fixed.role == ArmRole::Candidate).count();
                 let forecast = Forecast {
                     units: plan.units,
                     cases: plan.cases,
                     trials: u64::from(plan.suite.trials.count),
                     candidates: candidates as u64,
                     gate,
-                    known: None,
+                    known: self.known(plan),
                 };
                 Some(certify::foresight(&forecast).map_err(|error| CliError::usage(error.to_string()))?)
             }
@@ -163,9 +165,10 @@ impl Course<'_> {
             let root = self.root();
             let uses = super::uses::count(&root, plan).map_err(environment)?;
             let seen = foresight.as_ref().and_then(|seen| Some((seen.mde?, seen.assumes.clone())));
-            self.emitter.emit(plan.fixed(uses, seen, None)).map_err(environment)?;
+            let expected = self.expected(plan)?;
+            self.emitter.emit(plan.fixed(uses, seen, Some(expected))).map_err(environment)?;
             if !self.args.dry_run {
-                super::uses::note(&root, plan, &self.manifest.run).map_err(environment)?;
+                super::uses::note(&root, plan, &self.manifest.run, self.dir.path()).map_err(environment)?;
             }
             self.fold();
         } else if self.sheet.plan().is_some_and(|fixed| fixed.plan_sha256 != plan.sha256()) {
@@ -191,6 +194,23 @@ impl Course<'_> {
         self.emitter.sync().map_err(environment)?;
         self.fold();
         Ok(foresight)
+    }
+
+    /// What the stored baseline says of the score that decides, where that is made as it was then.
+    fn known(&self, plan: &Plan) -> Option<Known> {
+        let name = &plan.gate.as_ref()?.score;
+        let arm = plan.arms.iter().position(|arm| arm.fixed.role == ArmRole::Baseline)?;
+        let run = plan.arms.get(arm)?.fixed.stored.as_ref()?;
+        let stored = match self.asked.get(arm).and_then(|asked| asked.stored.clone()) {
+            Some(stored) => stored,
+            None => self.stored_again(run, arm).ok()?,
+        };
+        let own = plan.shared.scorers.get(name)?;
+        if stored.plan().shared.scorers.get(name) != Some(own) {
+            return None;
+        }
+        let values = |case: &Case| stored.values(&case.sha256, plan.shared.trials, name);
+        Known::of(&self.cases.iter().map(values).collect::<Vec<_>>())
     }
 
     pub(super) fn root(&self) -> PathBuf {

@@ -92,6 +92,13 @@ impl Stored {
         &self.plan.arms[self.arm]
     }
 
+    /// The values of a score over the trials of a case that were answered.
+    pub(super) fn values(&self, case: &Sha256, trials: u32, score: &ScoreName) -> Vec<f64> {
+        let cell = |trial: u32| self.cells.get(&(case.clone(), Trial(u64::from(trial))));
+        let value = |trial: u32| cell(trial)?.scores.get(score)?.value.filter(|value| value.is_finite());
+        (1..=trials).filter_map(value).collect()
+    }
+
     /// The cell of a case and trial, with the scores that were made in the same way.
     pub(super) fn cell(
         &self,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::event::{ArmRole, GateMode, MissingReason, Reason, Verdict};
+use crate::event::{ArmRole, GateMode, MissingReason, Reason, Reliability, Verdict};
 use crate::report::human::style::Ink;
 
 const MENDED: &str = "Look at the cases that were lost, mend the candidate and certify it again.";
@@ -39,7 +39,7 @@ pub fn words(reason: Reason) -> (&'static str, &'static str) {
         }
         Reason::StubCells => (
             "Cells have an answer and no reported usage, and nobody said that the agent is offline.",
-            "Give --allow-stubs if it is offline; else find out why it reports nothing.",
+            "Set `agent.offline` in its profile if it costs nothing, or give --allow-stubs; else find out why it reports nothing.",
         ),
         Reason::NoMargin => ("The lift may be above the margin or not.", MORE_CASES),
         Reason::NonInferiorityUnproven => {
@@ -64,6 +64,15 @@ pub fn words(reason: Reason) -> (&'static str, &'static str) {
             "The plan cannot see the effect that it was asked to see.",
             "Add cases, or ask for a larger --effect or a lower --min-power.",
         ),
+    }
+}
+
+/// What an agreement of judges with themselves means.
+pub(super) fn reliability(means: Reliability) -> &'static str {
+    match means {
+        Reliability::Reliable => "reliable",
+        Reliability::Tentative => "good for tentative conclusions only",
+        Reliability::Unreliable => "unreliable; its grades are noise for the most part",
     }
 }
 

@@ -200,7 +200,8 @@ impl Grid<'_> {
         for event in &judged.later.notable {
             self.emitter.emit_of(NodeId::cell(judged.cell), event.kind.clone())?;
         }
-        self.pool.bill(judged.later.attempts > 0, judged.later.usage.as_ref());
+        let usage = judged.later.usage.as_ref();
+        self.pool.bill(!judged.later.replies.is_empty() && usage.is_none(), usage);
         self.record(judged.cell, judged.score, judged.later)
     }
 
