@@ -204,6 +204,12 @@ fn stored_runs_stand_side_by_side() {
     insta::assert_snapshot!("rows_120", rows_table(&rows, PLAIN, 120));
     insta::assert_snapshot!("rows_markdown", rows_markdown(&rows));
     insta::assert_snapshot!("rows_csv", rows_csv(&rows).unwrap());
+    // Directories are named once, and each row by what is its own.
+    let below = |row: &GridRow| GridRow { run: format!("grid/of/{}", row.run), ..row.clone() };
+    let below: Vec<GridRow> = rows.iter().map(below).collect();
+    let names_both = rows_table(&rows, PLAIN, 80).replace("prompt=short", "prompt=short, in grid/of/");
+    assert_eq!(rows_table(&below, PLAIN, 80), names_both);
+    assert!(rows_csv(&below).unwrap().contains("\ngrid/of/c,"));
     let json = rows_json(&rows);
     assert_eq!(json["rows"][0]["effect"]["low"], 0.011);
     assert_eq!(json["rows"][4]["verdict"], serde_json::Value::Null);
