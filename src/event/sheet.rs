@@ -104,6 +104,8 @@ impl Sheet {
             Kind::RunResumed(_) => {
                 self.lost += self.open.values().sum::<u64>();
                 self.open.clear();
+                // It goes on: what an earlier process made of the rows is not the last word any more.
+                self.verdict = None;
             }
             Kind::VerdictReached(verdict) => self.verdict = Some(verdict.clone()),
             _ => {}
@@ -196,7 +198,7 @@ impl Sheet {
         self.strange
     }
 
-    /// The verdict.
+    /// The verdict; absent where the run has gone on since.
     pub fn verdict(&self) -> Option<&VerdictReached> {
         self.verdict.as_ref()
     }

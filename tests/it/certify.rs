@@ -3,6 +3,7 @@
 mod before;
 mod cells;
 mod interrupted;
+mod looked;
 mod seal;
 mod stored;
 mod verdicts;
