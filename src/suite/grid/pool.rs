@@ -124,7 +124,8 @@ impl Pool {
         self.held.usd = (self.held.usd - share.usd).max(0.0);
         self.flying = self.flying.saturating_sub(1);
         self.bill(asked, usage);
-        if let Some(usage) = usage {
+        // What was turned away says nothing of what an answer takes.
+        if let Some(usage) = usage.filter(|usage| usage.charged_tokens() > 0 || usage.usd != Some(0.0)) {
             self.known.0 += 1;
             self.known.1 = self.known.1.saturating_add(usage.charged_tokens());
             self.known.2 += usage.usd.unwrap_or(0.0);
