@@ -56,5 +56,6 @@ child = os.fork()
 if child:
     print(child)
     sys.exit()
+os.setsid()  # Ctrl-C is for those who ask; whoever has started it ends it
 os.close(1)
 server.serve_forever()

@@ -167,7 +167,8 @@ impl Cells {
     fn resumed(&mut self) {
         self.open = 0;
         self.missing = 0;
-        for arm in &mut self.arms {
+        // Nobody tries again what another run did not have.
+        for arm in self.arms.iter_mut().filter(|arm| !arm.stored) {
             arm.missing = 0;
         }
         self.verdict = None;

@@ -45,10 +45,10 @@ fn a_live_run_is_seen_and_followed_to_its_end() {
     let ran = finish(child);
     assert_eq!(ran.code, Some(3), "{}", ran.err);
 
-    let followed = finish(follower);
-    assert_eq!(followed.code, Some(3), "{}", followed.err);
-    assert!(followed.out.contains("verdict: inconclusive"), "{}", followed.out);
-    assert!(followed.out.contains("39 cells answered"), "{}", followed.out);
+    let end = finish(follower);
+    assert_eq!(end.code, Some(3), "{}", end.err);
+    assert!(end.out.contains("verdict: inconclusive"), "{}", end.out);
+    assert!(end.out.contains("39 cells answered"), "{}", end.out);
 
     let page = bench.call(&["peek", "run"], 0).out;
     assert!(page.contains("39 answered") || page.contains("40 of 40 - 1 missing"), "{page}");

@@ -167,9 +167,10 @@ fn tiles(view: &GridView<'_>, plan: &PlanFixed, claim: Option<&ClaimFigures>) ->
     let spend = view.sheet.spend();
     let judges = view.sheet.judges();
     // What is not known is a word, and how much it is at least stands below it.
-    let (word, least) = match spend.usd_known {
-        true => (figures::spent(&spend), String::new()),
-        false => ("unknown".to_owned(), format!("at least {}; ", style::dollars(spend.usd))),
+    let (word, least) = if spend.usd_known {
+        (figures::spent(&spend), String::new())
+    } else {
+        ("unknown".to_owned(), format!("at least {}; ", style::dollars(spend.usd)))
     };
     let note = if judges.usd > 0.0 || !judges.usd_known {
         format!("of it judges {}", figures::spent(judges))
