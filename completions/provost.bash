@@ -334,7 +334,7 @@ _provost() {
             return 0
             ;;
         provost__subcmd__peek)
-            opts="-f -q -v -h --json --select --window --events --round --log --prompts --follow --after --alerts --defenses --runs --cooldowns --clear --host --remote-command --root --color --quiet --verbose --help"
+            opts="-f -q -v -h --json --select --window --events --round --cell --log --prompts --outputs --text --follow --after --alerts --defenses --runs --cooldowns --clear --host --remote-command --root --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -353,6 +353,14 @@ _provost() {
                     return 0
                     ;;
                 --round)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cell)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --text)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -442,7 +450,7 @@ _provost() {
             return 0
             ;;
         provost__subcmd__schema)
-            opts="-q -v -h --root --color --quiet --verbose --help profile suite"
+            opts="-q -v -h --root --color --quiet --verbose --help profile suite result"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

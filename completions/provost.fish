@@ -120,6 +120,8 @@ complete -c provost -n "__fish_provost_using_subcommand peek" -l select -d 'One 
 complete -c provost -n "__fish_provost_using_subcommand peek" -l window -d 'How many events `--select events.KIND` gives' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l events -d 'The last N events, as they are in the journal' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l round -d 'One round' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l cell -d 'One cell of a run of many, by its number' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l text -d 'One text of the run alone, byte for byte, by its hash or the beginning of it' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l after -d 'With `--follow`: only what comes after the event of this number' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l clear -d 'Forget the cooldowns of an account (by its id), of a provider, or `all`' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l host -d 'Look on another machine, over `ssh` as you have set it up; with `--follow` a lost connection is made anew' -r
@@ -129,8 +131,9 @@ complete -c provost -n "__fish_provost_using_subcommand peek" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c provost -n "__fish_provost_using_subcommand peek" -l json -d 'The snapshot as JSON; with `--cooldowns` one object a line'
-complete -c provost -n "__fish_provost_using_subcommand peek" -l log -d 'With `--round`: the end of the agent\'s transcript'
-complete -c provost -n "__fish_provost_using_subcommand peek" -l prompts -d 'The exact prompts that were sent'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l log -d 'With `--round` or `--cell`: the end of the agent\'s transcript'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l prompts -d 'The exact prompts that were sent; of many cells each text once, and of one `--cell` all of them'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l outputs -d 'The answers of cells, and what judges said of them'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s f -l follow -d 'Go on showing what happens until the run ends'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l alerts -d 'The alerts that are open, of the run or of all live ones; exits with 1 when one is a warning, with 3 when one is critical or a run is dead'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l defenses -d 'What keeps the loop of the run from harm: how each defense stands, and what it stands for'

@@ -33,6 +33,6 @@ pub use digest::evidence_sha256;
 pub use early::Early;
 pub use error::GateError;
 pub use expect::{Costs, Outlook, expected, most};
-pub use foresight::{Forecast, Foresight, Known, detectable, foresight};
+pub use foresight::{Forecast, Foresight, Known, POWER, detectable, foresight};
 pub use plan::{PLAN_FORMAT, Plan, PlanArm, Provenance, Shared, arm_name, canonical, gate};
 pub use units::{order, units};

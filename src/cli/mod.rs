@@ -79,6 +79,11 @@ enum Verb {
     /// Runs every case of a suite on the candidate and on what it is held against, and says pass, fail or inconclusive,
     /// with the evidence. The same call with the same `--out` does the missing part only.
     ///
+    /// The run directory has `report.md` and `report.xml` (`JUnit`) whenever there is a plan, and `certificate.json` where a
+    /// verdict stands, whose figures `provost schema result` describes. In a GitHub workflow (`GITHUB_ACTIONS=true`)
+    /// annotations go to standard output, or with `--json` to standard error, and the Markdown to the file that
+    /// `GITHUB_STEP_SUMMARY` names.
+    ///
     /// Exits with 0 when it may ship, with 1 when the evidence is against it, and with 3 when the evidence does not decide;
     /// with 5 when the budget ended first, and with 4 when nothing could be had.
     Certify(Box<certify::CertifyArgs>),
@@ -107,6 +112,8 @@ enum Verb {
     /// Make supervise a service of this machine: systemd, or launchd on macOS
     Service(service::ServiceArgs),
     /// Check a suite, or make one of another tool's files
+    ///
+    /// What a suite file says is told by `provost man suite.5`; `provost man suite` prints this page.
     Suite(suite::SuiteArgs),
     /// Print the JSON schema of a file kind, for editors
     Schema(generate::SchemaArgs),

@@ -55,8 +55,8 @@ pub use outcome::{
 pub use record::{Record, Stored};
 pub use sheet::{ArmTotals, Place, Row, Sheet};
 pub use tally::{
-    Cells, CheckSummary, Conversation, Deed, Limited, OpenAlert, OpenRound, OpenSteer, OpenTool, Outcomes,
-    Phase, RoundSummary, Streak, Tally, Turn, blur,
+    ArmCells, Cells, CheckSummary, Conversation, Deed, GoneCell, Limited, OpenAlert, OpenRound, OpenSteer,
+    OpenTool, Outcomes, Phase, RoundSummary, Streak, Tally, Turn, blur,
 };
 pub use usage::{Usage, UsageSource};
 pub use verdict::{

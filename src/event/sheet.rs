@@ -116,6 +116,8 @@ impl Sheet {
                 self.treating = 0;
                 self.lost += self.open.values().sum::<u64>();
                 self.open.clear();
+                // It goes on: what an earlier process made of the rows is not the last word any more.
+                self.verdict = None;
             }
             Kind::VerdictReached(verdict) => self.verdict = Some(verdict.clone()),
             _ => {}
@@ -218,7 +220,7 @@ impl Sheet {
         self.strange
     }
 
-    /// The verdict.
+    /// The verdict; absent where the run has gone on since.
     pub fn verdict(&self) -> Option<&VerdictReached> {
         self.verdict.as_ref()
     }

@@ -4,6 +4,7 @@ mod before;
 mod cells;
 mod interrupted;
 mod judged;
+mod looked;
 mod money;
 mod seal;
 mod stored;

@@ -75,7 +75,7 @@ pub(super) async fn drive(
         rescore,
         ..
     } = prepared;
-    let reports = finish::reports(context, common, args.json, dir.path());
+    let reports = launch::reports(context, common, args.json, dir.path());
     let recorder = Recorder::new(writer, reports, Arc::clone(&secrets), dir.clone());
     let (sink, veil) = (Arc::clone(&recorder), Arc::clone(&secrets));
     let emitter = Emitter::new(

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use indicatif::ProgressDrawTarget;
-
 use crate::certify::{self, Certificate, GateError, Plan, Seal, Sealed};
 use crate::cli::Common;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
-use crate::cli::launch;
 use crate::cli::run::no_run;
 use crate::engine::Clock;
 use crate::event::{
@@ -18,30 +15,12 @@ use crate::event::{
     Stored, TreatmentApplied, Verdict, VerdictReached,
 };
 use crate::journal::{self, Manifest, Reader, RunDir, Texts, write_atomic_unsynced};
-use crate::report::grid::{self, GridLines, GridProgress, GridView};
-use crate::report::{Fanout, JsonLines, Reporter};
+use crate::report::grid::{self, GridView};
 use crate::suite::GridEnd;
 
 use super::CertifyArgs;
 use super::draft::read_plan;
 use super::drive::Course;
-
-/// Who is told while it runs: machines first, then people.
-pub(super) fn reports(context: &Context, common: &Common, json: bool, dir: &Path) -> Fanout {
-    let mut reports: Vec<Box<dyn Reporter>> = Vec::new();
-    if json {
-        reports.push(Box::new(JsonLines::new(Box::new(std::io::stdout()))));
-    }
-    let (look, verbosity) = (context.stderr_look(), launch::verbosity(common));
-    let place = dir.strip_prefix(&context.cwd).unwrap_or(dir).display().to_string();
-    if context.animated() && !common.quiet {
-        let now = Box::new(|| Clock.stamp());
-        reports.push(Box::new(GridProgress::new(ProgressDrawTarget::stderr(), look, verbosity, place, now)));
-    } else if !(json && common.quiet) {
-        reports.push(Box::new(GridLines::new(Box::new(std::io::stderr()), look, verbosity, place)));
-    }
-    Fanout(reports)
-}
 
 /// Comes to the verdict and puts the end on record.
 pub(super) fn end(
@@ -285,7 +264,13 @@ pub(super) fn leave(
         grid::append_summary(&path, &markdown).map_err(environment)?;
     }
     if context.in_actions() {
-        crate::cli::context::say(&grid::annotations(&view));
+        let lines = grid::annotations(&view);
+        // A workflow reads them on standard output; there must be nothing but events where somebody wants these.
+        if args.json {
+            crate::cli::context::say(&lines);
+        } else {
+            crate::cli::print(&lines).map_err(environment)?;
+        }
     }
     if !args.json && !common.quiet {
         let table = grid::table(&view, context.stdout_look(), context.width());

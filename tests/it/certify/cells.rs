@@ -136,6 +136,13 @@ fn a_workflow_gets_a_summary_and_annotations() {
     command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", bench.path("summary.md"));
     let ran = finish(command.spawn().unwrap());
     assert_eq!(ran.code, Some(1), "{}", ran.err);
+    // The workflow reads standard output.
+    assert!(ran.out.lines().any(|line| line.starts_with("::error title=")), "{}", ran.out);
+    assert!(!ran.err.contains("::error"), "{}", ran.err);
+    let mut command = bench.sandbox.command(&[&args[..], &["--json"]].concat());
+    let ran = finish(command.env("GITHUB_ACTIONS", "true").spawn().unwrap());
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.out.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{}", ran.out);
     assert!(ran.err.lines().any(|line| line.starts_with("::error title=")), "{}", ran.err);
     let summary = bench.sandbox.read("summary.md");
     assert!(summary.starts_with("before\n"), "what others wrote stays");
