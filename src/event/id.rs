@@ -74,6 +74,10 @@ text_id! {
     ScoreName
 }
 text_id! {
+    /// A shard of a run: the journal of one process that runs some of its cells.
+    ShardName
+}
+text_id! {
     /// One tool call, as the model or the agent CLI names it.
     ToolId
 }
@@ -151,12 +155,14 @@ pub struct Sha256(String);
 impl Sha256 {
     /// Hashes `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        use fmt::Write as _;
-        let mut hex = String::with_capacity(64);
-        for byte in sha2::Sha256::digest(bytes) {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Self(hex)
+        let mut hashing = Self::hashing();
+        hashing.0.update(bytes);
+        hashing.done()
+    }
+
+    /// For bytes that come a stretch at a time.
+    pub fn hashing() -> Hashing {
+        Hashing(sha2::Sha256::new())
     }
 
     /// Reads 64 lower-case hex digits; anything else is `None`.
@@ -174,6 +180,33 @@ impl Sha256 {
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A hash that is on its way; what is written to it is hashed.
+#[derive(Clone, Debug)]
+pub struct Hashing(sha2::Sha256);
+
+impl Hashing {
+    /// The hash of all that was written.
+    pub fn done(self) -> Sha256 {
+        use fmt::Write as _;
+        let mut hex = String::with_capacity(64);
+        for byte in self.0.finalize() {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        Sha256(hex)
+    }
+}
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

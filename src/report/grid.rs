@@ -34,7 +34,7 @@ pub use progress::GridProgress;
 pub use schema::result_schema;
 pub use table::table;
 pub use view::{GridView, Stands};
-pub use words::words;
+pub use words::{missing as missing_words, words};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,10 @@ mod split;
 mod template;
 
 pub use case::{Case, CaseErrors, CaseFile, CaseProblem, read_cases, survey_cases};
-pub use grid::{Arm, CONCURRENCY, Cell, Grid, GridEnd, Identity, Pool, Setting, cell_seed, missing, wall};
+pub use grid::{
+    Arm, CONCURRENCY, Cell, Elsewhere, Grid, GridEnd, Identity, Look, Pool, Setting, Turn, cell_seed,
+    missing, wall, workspace_sha256,
+};
 pub use play::{Part, Played, Player, Stage, StageError, Text};
 pub use score::{Answered, Later, ScoreError, Scorers};
 pub use split::{SplitPart, split_part};

@@ -4,6 +4,7 @@ mod before;
 mod cells;
 mod interrupted;
 mod seal;
+mod shards;
 mod stored;
 mod verdicts;
 

@@ -14,8 +14,9 @@ use crate::journal::{Reader, RunDir, Texts};
 use crate::profile::{self, Profile, Source, Suite, Treatment};
 use crate::suite::{Part, Played};
 
-use super::drive::{Course, cell_profile};
+use super::drive::Course;
 use super::finish;
+use super::players::{cell_profile, player};
 
 /// The texts of an arm, treated.
 pub(super) struct Treated {
@@ -106,7 +107,7 @@ pub(super) async fn apply(
     system: Option<String>,
     files: Vec<String>,
 ) -> Result<Treated, NoPlan> {
-    let Some(treatment) = course.suite.treatments.get(name).cloned() else {
+    let Some(treatment) = course.matter.suite.treatments.get(name).cloned() else {
         return Err(CliError::usage(format!("the suite has no treatment `{name}`")).into());
     };
     if system.is_none() && files.is_empty() {
@@ -249,7 +250,7 @@ impl Work<'_> {
         text: &str,
         target: &treat::Target,
     ) -> Result<Played, CliError> {
-        let player = course.player(&cell_profile(profile, &course.suite, None))?;
+        let player = player(&course.stage, &cell_profile(profile, &course.matter.suite, None))?;
         course.bench.asked += 1;
         let node = NodeId::new(format!("{}.t{}", NodeId::root(), course.bench.asked));
         // It has nothing to look for in anybody's workspace.

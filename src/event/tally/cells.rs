@@ -48,10 +48,18 @@ impl Cells {
                 let gate = plan.gate.as_ref().map(|gate| gate.score.clone());
                 self.score = gate.or_else(|| plan.scores.first().cloned());
             }
+            Kind::ShardStarted(started) => self.planned = started.count,
             Kind::CellStarted(_) => self.open += 1,
             Kind::CellEnded(ended) if ended.stored => {}
             Kind::CellEnded(ended) => {
-                self.open = self.open.saturating_sub(1);
+                if ended.attempts > 0 {
+                    spend.bill(ended.usage.as_ref());
+                }
+                match &ended.origin {
+                    None => self.open = self.open.saturating_sub(1),
+                    Some(origin) if origin.late => return,
+                    Some(_) => {}
+                }
                 match &ended.missing {
                     None => self.answered += 1,
                     Some(_) => self.missing += 1,
@@ -59,9 +67,6 @@ impl Cells {
                 // A cell that was missing and is tried again ends twice; no cell is both.
                 self.missing = self.missing.min(self.planned.saturating_sub(self.answered));
                 self.retries += ended.attempts.saturating_sub(1);
-                if ended.attempts > 0 {
-                    spend.bill(ended.usage.as_ref());
-                }
                 let value = self.score.as_ref().and_then(|name| ended.scores.get(name)?.value);
                 self.count(value);
             }
@@ -69,7 +74,8 @@ impl Cells {
                 if scored.attempts > 0 {
                     spend.bill(scored.usage.as_ref());
                 }
-                if self.score.as_ref() == Some(&scored.score) {
+                let late = scored.origin.as_ref().is_some_and(|origin| origin.late);
+                if self.score.as_ref() == Some(&scored.score) && !late {
                     self.count(scored.scored.value);
                 }
             }
