@@ -35,6 +35,7 @@ complete -c provost -n "__fish_provost_needs_command" -s V -l version -d 'Print 
 complete -c provost -n "__fish_provost_needs_command" -f -a "run" -d 'Do one task: one round, or rounds until its check passes'
 complete -c provost -n "__fish_provost_needs_command" -f -a "supervise" -d 'Keep an agent working, round after round, or a fleet of them'
 complete -c provost -n "__fish_provost_needs_command" -f -a "certify" -d 'The gate: may this profile ship?'
+complete -c provost -n "__fish_provost_needs_command" -f -a "cell" -d 'Run single cells of a plan, for engines that run many processes'
 complete -c provost -n "__fish_provost_needs_command" -f -a "peek" -d 'Look at a live, dead or finished run'
 complete -c provost -n "__fish_provost_needs_command" -f -a "steer" -d 'Tell the agent of a live run something'
 complete -c provost -n "__fish_provost_needs_command" -f -a "stop" -d 'End a live run, and wait until it has ended'
@@ -111,11 +112,27 @@ never\t'Never'"
 complete -c provost -n "__fish_provost_using_subcommand certify" -l json -d 'Print the journal\'s events as JSON lines'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l dry-run -d 'Make the plan and the prompts, say what the plan can see and is expected to cost, and call nothing'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-stubs -d 'Accept cells without any reported usage, of every arm; `agent.offline` says it of one profile'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l dry-run -d 'Make the plan and the prompts, say what the plan can see, and call nothing'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l plan -d 'Make the plan, run no cell, and leave the run open: `provost cell` runs its cells, and `--resume` takes them in'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l collect -d 'Take in what `provost cell` has run, ask nobody, and come to the verdict: what is not there stays missing'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-stubs -d 'Accept cells without any reported usage: agents that are offline'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-different -d 'Compare with a stored run whose cases, template, trials or scores are others'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l keep-workspaces -d 'Leave the workspaces of the cells in the run directory'
 complete -c provost -n "__fish_provost_using_subcommand certify" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand certify" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand certify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand cell" -l plan -d 'The plan: the run directory that `provost certify --plan` has made, or `plan.json` in it' -r -F
+complete -c provost -n "__fish_provost_using_subcommand cell" -l index -d 'The cells, by their places in the plan: `3`, or several, such as `3,7-9`' -r
+complete -c provost -n "__fish_provost_using_subcommand cell" -s j -l jobs -d 'Cells in flight, instead of what the suite and the endpoints say' -r
+complete -c provost -n "__fish_provost_using_subcommand cell" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand cell" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand cell" -l missing -d 'Print the places of the cells that have no answer yet, such as `3,7-9`; nothing when all have one'
+complete -c provost -n "__fish_provost_using_subcommand cell" -l json -d 'Print the shard\'s events as JSON lines'
+complete -c provost -n "__fish_provost_using_subcommand cell" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand cell" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand cell" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l select -d 'One value of the snapshot (`spend.usd`, `rounds.-1.outcome`), or `events.KIND` with `--window`' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l window -d 'How many events `--select events.KIND` gives' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l events -d 'The last N events, as they are in the journal' -r

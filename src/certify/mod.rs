@@ -27,7 +27,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::{Body, BodyArm, CERTIFICATE_FORMAT, Certificate, Seal, Sealed};
+pub use certificate::{Body, BodyArm, CERTIFICATE_FORMAT, CERTIFICATE_TYPE, Certificate, Seal, Sealed};
 pub use decide::{decide, measure};
 pub use digest::evidence_sha256;
 pub use early::Early;

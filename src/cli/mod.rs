@@ -87,6 +87,33 @@ enum Verb {
     /// Exits with 0 when it may ship, with 1 when the evidence is against it, and with 3 when the evidence does not decide;
     /// with 5 when the budget ended first, and with 4 when nothing could be had.
     Certify(Box<certify::CertifyArgs>),
+    /// Run single cells of a plan, for engines that run many processes
+    ///
+    /// `provost certify … --out RUN --plan` makes the plan; this runs the cells of it that are named, each in a journal of
+    /// its own below `RUN/shards`, on any machine that sees the directory; and `provost certify --resume RUN` takes them in,
+    /// runs what is still missing and comes to the verdict, as if one process had run them all.
+    ///
+    /// A cell that has an answer is never asked for again, whoever asked: calling again does nothing and costs nothing. Where
+    /// two processes run the same cell at the same time, the answer that came first stands, and both are billed. What is
+    /// missing when an engine has done its work is told by `--missing`, and is simply submitted again.
+    ///
+    /// An engine gives each process its number. Without one: `seq 0 47 | xargs -P 8 -I N provost cell --plan RUN --index N`.
+    ///
+    /// Slurm, not tried by us: `sbatch --array=$(provost cell --plan RUN --missing) --wrap 'exec provost cell --plan RUN
+    /// --index $SLURM_ARRAY_TASK_ID'`.
+    ///
+    /// An Indexed Job of Kubernetes, not tried by us: `exec provost cell --plan RUN --index $JOB_COMPLETION_INDEX`.
+    ///
+    /// The budget of the suite is kept by all processes together: what others have in flight is set aside first. Limits of
+    /// endpoints are kept over the processes of one user on one machine. Both rest on file locks; between machines they hold
+    /// where their file system keeps locks over the network, and a process that died is only seen as dead where it does. On
+    /// one that does not, take the shards in after the last process has ended.
+    ///
+    /// A score that compares with the baseline's answer is made when the shards are taken in.
+    ///
+    /// Exits with 0 when all the cells have an answer, with 3 when some have none (which and why is printed), with 2 for a
+    /// cell that the plan does not have, and with 4 when the plan or what it needs is not there.
+    Cell(certify::CellArgs),
     /// Look at a live, dead or finished run
     Peek(peek::PeekArgs),
     /// Tell the agent of a live run something
@@ -157,6 +184,7 @@ fn dispatch(cli: Cli) -> Result<u8, CliError> {
         Verb::Run(args) => run::run(&context, &cli.common, &args),
         Verb::Supervise(args) => supervise::supervise(&context, &cli.common, &args),
         Verb::Certify(args) => certify::certify(&context, &cli.common, &args),
+        Verb::Cell(args) => certify::cell(&context, &cli.common, &args),
         Verb::Peek(args) => peek::peek(&context, &cli.common, &args),
         Verb::Steer(args) => steer::steer(&context, &cli.common, &args),
         Verb::Stop(args) => stop::stop(&context, &cli.common, &args),

@@ -36,7 +36,7 @@ pub use markdown::markdown;
 pub use schema::result_schema;
 pub use table::table;
 pub use view::{GridView, Stands};
-pub use words::words;
+pub use words::{missing as missing_words, words};
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ mod judged;
 mod looked;
 mod money;
 mod seal;
+mod shards;
 mod stored;
 mod verdicts;
 

@@ -49,7 +49,7 @@ impl Course<'_> {
             };
             parts.push(Costs { who: "judging".to_owned(), cells: cells * run.len() as u64, outlook });
         }
-        Ok(crate::certify::expected(&parts, self.suite.budget.usd))
+        Ok(crate::certify::expected(&parts, self.matter.suite.budget.usd))
     }
 
     /// Earlier runs of this root that have measured the suite with the same template. One that cannot be read says nothing.
@@ -66,7 +66,7 @@ impl Course<'_> {
             Template::new(&plan.suite.cases.template).map_err(|error| CliError::usage(error.to_string()))?;
         let system = arm.system.as_ref().map_or(0, String::len);
         let mut all = 0;
-        for case in self.cases.iter() {
+        for case in self.matter.cases.iter() {
             // A case that cannot be rendered is never sent.
             let Ok(task) = template.render(case) else { continue };
             all += (system + engine::assemble(&arm.files, &task).len()) as u64;

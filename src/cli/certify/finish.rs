@@ -1,6 +1,6 @@
 //! The end of a run of many cells: its verdict, its certificate, and everything that shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -66,6 +66,34 @@ pub(super) fn end(
         (Verdict::Inconclusive, _) => RunOutcome::Inconclusive,
     };
     close(course, outcome, why)
+}
+
+/// Says where the plan is, and what comes next. Nothing is over: the run goes on when it is taken up again.
+pub(super) fn planned(
+    context: &Context,
+    args: &CertifyArgs,
+    dir: &RunDir,
+    sheet: &Sheet,
+) -> Result<u8, CliError> {
+    let Some(plan) = sheet.plan() else { return Err(CliError::unavailable("the plan is not on record")) };
+    if args.json {
+        return Ok(0);
+    }
+    let run = dir.path().strip_prefix(&context.cwd).unwrap_or(dir.path()).display();
+    let cells = plan.cases * plan.trials * plan.arms.len() as u64;
+    let stored = if plan.cells == cells {
+        String::new()
+    } else {
+        format!("; {} of them are taken from a stored run", cells - plan.cells)
+    };
+    let next = format!(
+        "plan   {run}/plan.json\ncells  {cells}, 0-{}{stored}\n\nnext:\n  \
+         provost cell --plan {run}/plan.json --index 0-{}      (or single ones, in any order and on any machine)\n  \
+         provost certify --resume {run}\n",
+        cells - 1,
+        cells - 1
+    );
+    crate::cli::data(&next)
 }
 
 pub(super) const UNKNOWN: &str =
@@ -177,7 +205,7 @@ impl Read {
     }
 
     /// Every text that the journal names.
-    pub(super) fn named(&self) -> std::collections::BTreeSet<(bool, Sha256)> {
+    pub(super) fn named(&self) -> BTreeSet<(Stored, Sha256)> {
         let cells = self.cells.iter().filter(|cell| !cell.stored);
         let prompts = cells
             .flat_map(|cell| cell.prompts.iter())
@@ -185,7 +213,8 @@ impl Read {
             .chain(self.treatments.iter().flat_map(|one| [&one.before_sha256, &one.after_sha256]));
         let outputs = self.cells.iter().filter_map(|cell| cell.output_sha256.as_ref());
         let outputs = outputs.chain(self.scored.iter().flat_map(|scored| &scored.replies));
-        prompts.map(|name| (true, name.clone())).chain(outputs.map(|name| (false, name.clone()))).collect()
+        let of = |kind| move |name: &Sha256| (kind, name.clone());
+        prompts.map(of(Stored::Prompt)).chain(outputs.map(of(Stored::Blob))).collect()
     }
 
     /// The figures of a run without a gate.

@@ -125,6 +125,7 @@ impl Cells {
     pub(super) fn apply(&mut self, event: &Event, spend: &mut Spend) {
         match &event.kind {
             Kind::PlanFixed(plan) => self.planned(plan),
+            Kind::ShardStarted(started) => self.planned = started.count,
             Kind::CellStarted(_) => {
                 self.open += 1;
                 self.since.get_or_insert(event.at);
@@ -134,7 +135,8 @@ impl Cells {
                 if scored.attempts > 0 {
                     spend.bill(scored.usage.as_ref());
                 }
-                if self.score.as_ref() == Some(&scored.score) {
+                let late = scored.origin.as_ref().is_some_and(|origin| origin.late);
+                if self.score.as_ref() == Some(&scored.score) && !late {
                     self.count(self.arm_of(scored.cell), scored.scored.value, false);
                 }
             }
@@ -183,6 +185,21 @@ impl Cells {
 
     fn ended(&mut self, ended: &CellEnded, spend: &mut Spend) {
         let at = self.arm_of(ended.cell);
+        let bill = |spend: &mut Spend, usage: Option<&Usage>| {
+            if ended.attempts > 0 && !ended.stored {
+                spend.bill(usage);
+            }
+        };
+        let offline = at.and_then(|at| self.arms.get(at)).is_some_and(|arm| arm.offline);
+        let usage = billed(offline, ended.usage);
+        bill(spend, usage.as_ref());
+        if let Some(arm) = at.and_then(|at| self.arms.get_mut(at)) {
+            bill(&mut arm.spend, usage.as_ref());
+        }
+        if ended.origin.as_ref().is_some_and(|origin| origin.late) {
+            // It has an answer already, which stands.
+            return;
+        }
         self.gone.retain(|gone| gone.cell != ended.cell);
         if let Some(missing) = &ended.missing {
             if self.gone.len() == KEPT_GONE {
@@ -198,27 +215,20 @@ impl Cells {
                 evidence: missing.evidence.clone(),
             });
         }
-        let bill = |spend: &mut Spend, usage: Option<&Usage>| {
-            if ended.attempts > 0 && !ended.stored {
-                spend.bill(usage);
-            }
-        };
-        let offline = at.and_then(|at| self.arms.get(at)).is_some_and(|arm| arm.offline);
-        let usage = billed(offline, ended.usage);
-        bill(spend, usage.as_ref());
         if let Some(arm) = at.and_then(|at| self.arms.get_mut(at)) {
             *(if ended.missing.is_none() { &mut arm.answered } else { &mut arm.missing }) += 1;
             // A cell that was missing and is tried again ends twice; no cell is both.
             arm.missing = arm.missing.min(arm.dealt.saturating_sub(arm.answered));
-            bill(&mut arm.spend, usage.as_ref());
         }
         let value = self.score.as_ref().and_then(|name| ended.scores.get(name)?.value);
         self.count(at, value, ended.stored);
         if ended.stored {
             return;
         }
-        self.open = self.open.saturating_sub(1);
-        self.ended_since += 1;
+        if ended.origin.is_none() {
+            self.open = self.open.saturating_sub(1);
+            self.ended_since += 1;
+        }
         *(if ended.missing.is_none() { &mut self.answered } else { &mut self.missing }) += 1;
         self.missing = self.missing.min(self.planned.saturating_sub(self.answered));
         self.retries += ended.attempts.saturating_sub(1);

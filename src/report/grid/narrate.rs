@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::pace::{self, Pace};
 use super::{figure, foresight, words};
 use crate::event::{
-    CellEnded, CellScored, Event, FaultClass, Kind, MissingReason, RunEnded, RunStarted, Tally,
-    TreatmentApplied, VerdictReached,
+    CellEnded, CellScored, Event, FaultClass, Kind, MissingReason, RunEnded, RunStarted, ShardMerged,
+    ShardStarted, Tally, TreatmentApplied, VerdictReached,
 };
 use crate::file::redact_shapes;
 use crate::report::human::style::{self, Ink, Look};
@@ -100,6 +100,8 @@ impl GridNarrator {
                 lines.into_iter().map(|line| format!("  {line}")).collect()
             }
             Kind::TreatmentApplied(applied) => self.treated(applied),
+            Kind::ShardStarted(started) => vec![shard_started(started)],
+            Kind::ShardMerged(merged) => self.merged(merged, verbose),
             Kind::CellEnded(ended) => match &ended.missing {
                 Some(_) => self.gone(ended),
                 None if verbose => vec![self.paint(Ink::Faint, &answered(ended, self.look))],
@@ -148,6 +150,25 @@ impl GridNarrator {
     fn run_started(&self, started: &RunStarted) -> String {
         let head = format!("{} {}", style::clean(&started.verb), style::clean(started.run.as_str()));
         format!("{}{}{}", self.paint(Ink::Strong, &head), self.look.dot(), budget(&started.budget))
+    }
+
+    /// A shard that was whole is not worth a line.
+    fn merged(&self, merged: &ShardMerged, verbose: bool) -> Vec<String> {
+        let who = format!("shard {} (process {} on {})", merged.shard, merged.pid, merged.host);
+        let mut parts = vec![style::clean(&who)];
+        if !merged.lost.is_empty() {
+            let lost = text::plural(merged.lost.len() as u64, "cell");
+            parts.push(format!("{lost} cut off, what that has spent is not known"));
+        }
+        if merged.torn_bytes > 0 {
+            parts.push(format!("a torn last line of {} left out", text::plural(merged.torn_bytes, "byte")));
+        }
+        let whole = parts.len() == 1;
+        if whole && !verbose {
+            return Vec::new();
+        }
+        let ink = if whole { Ink::Faint } else { Ink::Warn };
+        vec![self.paint(ink, &format!("  {}", parts.join(self.look.dot())))]
     }
 
     fn treated(&mut self, applied: &TreatmentApplied) -> Vec<String> {
@@ -218,6 +239,12 @@ impl GridNarrator {
     fn paint(&self, ink: Ink, text: &str) -> String {
         self.look.paint(ink, text)
     }
+}
+
+/// `3 cells of a plan, in the shard 20261121T024501Z-host-77`
+fn shard_started(started: &ShardStarted) -> String {
+    let cells = text::plural(started.count, "cell");
+    style::clean(&format!("{cells} of a plan, in the shard {}", started.shard))
 }
 
 /// `fixer-v2, case-17, trial 2`

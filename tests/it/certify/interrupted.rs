@@ -15,7 +15,7 @@ use crate::support::sandbox::{finish, lives, of_kind, signal, wait_for};
 const CASES: u64 = 24;
 
 /// Draws of a small generator, so that the moments are other ones and yet the same in each call.
-fn draws(mut state: u64) -> impl FnMut(u64) -> u64 {
+pub(super) fn draws(mut state: u64) -> impl FnMut(u64) -> u64 {
     move |below| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
