@@ -73,6 +73,7 @@ pub(super) async fn drive(
     let Desk { stage, emitter, shutdown, recorder, watch } = Desk::open(context, given).await?;
     let mut course = Course {
         context,
+        common,
         args,
         dir,
         manifest,
@@ -96,6 +97,7 @@ pub(super) async fn drive(
 /// A run on its way.
 pub(super) struct Course<'a> {
     pub(super) context: &'a Context,
+    pub(super) common: &'a Common,
     pub(super) args: &'a CertifyArgs,
     pub(super) dir: journal::RunDir,
     pub(super) manifest: journal::Manifest,

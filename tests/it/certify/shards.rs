@@ -1,6 +1,7 @@
 //! `provost cell`: cells of a plan in many processes, and what becomes of them when they come together.
 
 mod budget;
+mod compared;
 mod merged;
 mod refused;
 
