@@ -108,7 +108,7 @@ enum Verb {
     /// where their file system keeps locks over the network, and a process that died is only seen as dead where it does. On
     /// one that does not, take the shards in after the last process has ended.
     ///
-    /// A score that compares with the baseline's answer is made when the shards are taken in.
+    /// A score that compares with the baseline's answer is made when the shards are taken in, and a sequential gate looks then.
     ///
     /// Exits with 0 when all the cells have an answer, with 3 when some have none (which and why is printed), with 2 for a
     /// cell that the plan does not have, and with 4 when the plan or what it needs is not there.

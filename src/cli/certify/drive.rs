@@ -302,6 +302,13 @@ impl Course<'_> {
         cells: Vec<Cell>,
         unscored: Vec<(CellIndex, String)>,
     ) -> Result<GridEnd, CliError> {
+        let mut early = Early::new(fixed, self.sheet.cases());
+        let mut enough =
+            |sheet: &Sheet| early.as_mut().is_some_and(|early| matches!(early.look(sheet), Ok(Some(_))));
+        if enough(&self.sheet) {
+            // What other processes have run, or an earlier one, is enough already.
+            return Ok(GridEnd::Enough);
+        }
         let used = self.emitter.tally().started_at;
         let how = How {
             jobs: self.args.jobs,
@@ -316,9 +323,6 @@ impl Course<'_> {
         let mut pool = Pool::new(&plan.suite.budget, self.sheet.spend(), answered);
         pool.charge_lost(self.sheet.lost());
         let pool = pool.beside(Ledger::of_run(&self.dir, &self.sheet).looking());
-        let mut early = Early::new(fixed, self.sheet.cases());
-        let enough =
-            |sheet: &Sheet| early.as_mut().is_some_and(|early| matches!(early.look(sheet), Ok(Some(_))));
         let grid = Grid::new(&setting, &mut self.emitter, &mut self.sheet, pool);
         grid.run(cells, unscored, enough).await.map_err(environment)
     }
