@@ -97,19 +97,23 @@ enum Verb {
     /// two processes run the same cell at the same time, the answer that came first stands, and both are billed. What is
     /// missing when an engine has done its work is told by `--missing`, and is simply submitted again.
     ///
-    /// An engine gives each process its number. Without one: `seq 0 47 | xargs -P 8 -I N provost cell --plan RUN --index N`.
+    /// An engine gives each process its number; several in one process, such as `40-59`, pay its start and end once.
     ///
-    /// Slurm, not tried by us: `sbatch --array=$(provost cell --plan RUN --missing) --wrap 'exec provost cell --plan RUN
-    /// --index $SLURM_ARRAY_TASK_ID'`.
+    /// None: `seq 0 47 | xargs -P 8 -I N provost cell --plan RUN --index N`.
     ///
-    /// An Indexed Job of Kubernetes, not tried by us: `exec provost cell --plan RUN --index $JOB_COMPLETION_INDEX`.
+    /// GNU parallel: `seq 0 47 | parallel -j 8 provost cell --plan RUN --index {}`.
+    ///
+    /// Slurm (tried with 22.05): `sbatch --wait --array=$(provost cell --plan RUN --missing) --wrap 'exec provost cell --plan
+    /// RUN --index $SLURM_ARRAY_TASK_ID'`.
+    ///
+    /// Kubernetes, an Indexed Job (not tried): `exec provost cell --plan RUN --index $JOB_COMPLETION_INDEX`.
     ///
     /// The budget of the suite is kept by all processes together: what others have in flight is set aside first. Limits of
     /// endpoints are kept over the processes of one user on one machine. Both rest on file locks; between machines they hold
     /// where their file system keeps locks over the network, and a process that died is only seen as dead where it does. On
     /// one that does not, take the shards in after the last process has ended.
     ///
-    /// A score that compares with the baseline's answer is made when the shards are taken in.
+    /// A score that compares with the baseline's answer is made when the shards are taken in, and a sequential gate looks then.
     ///
     /// Exits with 0 when all the cells have an answer, with 3 when some have none (which and why is printed), with 2 for a
     /// cell that the plan does not have, and with 4 when the plan or what it needs is not there.

@@ -74,6 +74,7 @@ pub(super) async fn drive(
     let Desk { stage, emitter, shutdown, recorder, watch } = Desk::open(context, given).await?;
     let mut course = Course {
         context,
+        common,
         args,
         dir,
         manifest,
@@ -100,6 +101,7 @@ pub(super) async fn drive(
 /// A run on its way.
 pub(super) struct Course<'a> {
     pub(super) context: &'a Context,
+    pub(super) common: &'a Common,
     pub(super) args: &'a CertifyArgs,
     pub(super) dir: journal::RunDir,
     pub(super) manifest: journal::Manifest,
@@ -305,6 +307,13 @@ impl Course<'_> {
         cells: Vec<Cell>,
         unscored: Vec<(CellIndex, String)>,
     ) -> Result<GridEnd, CliError> {
+        let mut early = Early::new(fixed, self.sheet.cases());
+        let mut enough =
+            |sheet: &Sheet| early.as_mut().is_some_and(|early| matches!(early.look(sheet), Ok(Some(_))));
+        if enough(&self.sheet) {
+            // What other processes have run, or an earlier one, is enough already.
+            return Ok(GridEnd::Enough);
+        }
         let used = self.emitter.tally().started_at;
         let how = How {
             jobs: self.args.jobs,
@@ -319,9 +328,6 @@ impl Course<'_> {
         let mut pool = Pool::new(&self.matter.suite.budget, self.sheet.spend(), answered);
         pool.charge_lost(self.sheet.lost());
         let pool = pool.beside(Ledger::of_run(&self.dir, &self.sheet).looking());
-        let mut early = Early::new(fixed, self.sheet.cases());
-        let enough =
-            |sheet: &Sheet| early.as_mut().is_some_and(|early| matches!(early.look(sheet), Ok(Some(_))));
         let grid = Grid::new(&setting, &mut self.emitter, &mut self.sheet, pool);
         grid.run(cells, unscored, enough).await.map_err(environment)
     }

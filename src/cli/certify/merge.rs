@@ -172,6 +172,15 @@ impl Course<'_> {
         if shards.is_empty() {
             return Ok(());
         }
+        for shard in shards.iter().filter(|shard| shard.live && !shard.open.is_empty()) {
+            let Shard { name, started: ShardStarted { pid, host, .. }, open, .. } = shard;
+            if !self.common.quiet {
+                crate::cli::say(&format!(
+                    "the shard {name} is still written by process {pid} on {host}; its cells in flight ({}) are not waited for\n",
+                    open.len()
+                ));
+            }
+        }
         let mut texts = BTreeMap::new();
         for (index, event) in in_order(&mut shards) {
             let shard = &shards[index];

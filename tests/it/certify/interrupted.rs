@@ -23,7 +23,7 @@ pub(super) fn draws(mut state: u64) -> impl FnMut(u64) -> u64 {
 }
 
 /// The cells with an answer on record, as the lines that are whole say.
-fn answered(journal: &str) -> BTreeSet<(String, u64)> {
+pub(super) fn answered(journal: &str) -> BTreeSet<(String, u64)> {
     let events = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let ended = events.filter(|event| event["kind"] == "cell.ended" && event["missing"].is_null());
     let name = |cell: Value| {

@@ -1,6 +1,7 @@
 //! `provost cell`: cells of a plan in many processes, and what becomes of them when they come together.
 
 mod budget;
+mod compared;
 mod merged;
 mod refused;
 
@@ -269,4 +270,22 @@ fn a_cell_without_an_answer_says_why_and_is_tried_again() {
     bench.call(&["certify", "--resume", "run", "--collect"], 3);
     assert_eq!(bench.reasons("run"), ["few-tasks"]);
     bench.call(&["certify", "--verify", "run"], 0);
+}
+
+#[test]
+fn what_is_enough_for_a_sequential_gate_is_enough_when_it_is_taken_in() {
+    let gate = "[gate]\nscore = \"right\"\nsequential = true\n";
+    let bench = Bench::new(40, gate, Duration::from_millis(5), by_name);
+    bench.certify("good.toml", "bad.toml", "whole", &[], 0);
+    let asked = bench.asked();
+    assert!(asked < 80, "it did not stop early");
+    let ended: Vec<String> =
+        of_kind(&bench.events("whole"), "cell.ended").iter().map(|end| end["cell"].to_string()).collect();
+    bench.certify("good.toml", "bad.toml", "run", &["--plan"], 0);
+    bench.cell("run", &ended.join(","), 0);
+    assert_eq!(bench.asked(), asked + ended.len());
+    bench.call(&["certify", "--resume", "run"], 0);
+    bench.call(&["certify", "--resume", "whole"], 0);
+    assert_eq!(bench.asked(), asked + ended.len(), "more than enough was asked");
+    assert_eq!(certified(&bench, "run"), certified(&bench, "whole"));
 }

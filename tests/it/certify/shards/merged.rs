@@ -115,7 +115,8 @@ fn a_shard_that_is_still_written_is_taken_in_as_far_as_it_is_there() {
     let child = bench.start(&["cell", "--plan", "run", "--index", "0-23", "--jobs", "1"]);
     wait_for("some cells", || bench.asked() >= before + 6);
     // Next to the live shard: what that has in flight is left to it, and what is not there is run.
-    bench.call(&["certify", "--resume", "run"], 0);
+    let ran = bench.call(&["certify", "--resume", "run"], 0);
+    assert!(ran.err.contains("is still written by process"), "{}", ran.err);
     assert_eq!(certified(&bench, "run"), certified(&bench, "whole"));
     assert!(of_kind(&bench.events("run"), "shard.merged").is_empty(), "it lives");
     assert_eq!(finish(child).code, Some(0));
