@@ -4,6 +4,7 @@ use super::*;
 use crate::event;
 
 mod agreement;
+mod expect;
 mod foresight;
 mod grid;
 mod properties;

@@ -120,7 +120,9 @@ fn judged(earlier: &[Earlier], plan: &Plan) -> Option<Outlook> {
             let own = plan.shared.scorers.get(&name);
             own.is_some() && own == run.plan.shared.scorers.get(&name)
         });
-        let answered = run.sheet.arms().iter().map(|arm| arm.answered).sum();
+        // What was taken from a stored run had its judge then.
+        let own = run.plan.arms.iter().zip(run.sheet.arms()).filter(|(arm, _)| arm.fixed.stored.is_none());
+        let answered = own.map(|(_, totals)| totals.answered).sum();
         mean(run, *run.sheet.judges(), answered).filter(|_| same)
     })
 }
