@@ -137,6 +137,7 @@ async fn measure(
         candidates: vec![candidate],
         system: None,
         files: Vec::new(),
+        task: None,
         images: Vec::new(),
     };
     let shutdown = Shutdown::listen().unwrap();

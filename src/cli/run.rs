@@ -173,6 +173,7 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
         alerts = super::ready::version(context, &profile, &manifest.workspace)?;
     }
     // What cannot be sent is told before there is a run.
+    launch::put(&profile, &manifest.task)?;
     read_files(&profile)?;
     read_images(&profile)?;
     let secrets = registry::secrets(&profile, &context.environment);
@@ -205,6 +206,7 @@ async fn drive(
     let door = shutdown.clone();
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;
     let (system, files) = read_files(&profile)?;
+    let put = launch::put(&profile, &task)?;
     let secrets = Arc::new(registry::secrets(&profile, &context.environment));
     let accounts = launch::accounts(context, args.dry_run, &manifest);
     let candidates =
@@ -239,7 +241,14 @@ async fn drive(
     };
     let veil = Arc::clone(&secrets);
     let parts = Parts {
-        casts: vec![Cast { profile: Arc::clone(&plan.profile), candidates, system, files, images }],
+        casts: vec![Cast {
+            profile: Arc::clone(&plan.profile),
+            candidates,
+            system,
+            files,
+            task: put,
+            images,
+        }],
         driver: Box::new(OneTask),
         accounts,
         survey: Some(survey),

@@ -23,6 +23,7 @@ mod paths;
 mod phase;
 mod schema;
 mod suite;
+mod template;
 mod tree;
 
 pub use capability::{Capability, HARNESSES, capabilities, capability_table};
@@ -32,6 +33,7 @@ pub use keys::*;
 pub use load::{Loaded, Source, from_manifest, load, load_supervised};
 pub use schema::{json_schema, suite_schema};
 pub use suite::{LoadedSuite, SCORE_OPTIONS, is_suite_key, load_suite};
+pub use template::{Fields, Template, TemplateError};
 
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,8 @@ pub struct Arm {
     pub name: ArmName,
     /// Who plays: one for all trials, or one for each.
     pub players: Vec<Player>,
+    /// How a case becomes the task for it, where that is not as for the others.
+    pub template: Option<Template>,
     /// The check of its profile.
     pub check: Option<Check>,
     /// Whether its agent works in a directory.
@@ -61,7 +63,7 @@ pub struct Setting {
     pub arms: Vec<Option<Arm>>,
     /// The cases, in the order of the plan.
     pub cases: Arc<Vec<Case>>,
-    /// How a case becomes a task.
+    /// How a case becomes a task, on the arms that do not say it themselves.
     pub template: Template,
     /// What scores.
     pub scorers: Arc<Scorers>,
@@ -241,7 +243,7 @@ impl<'a> Grid<'a> {
         let setting = self.setting;
         let Some(case) = setting.cases.get(cell.place.case) else { return Ok(Begun::Yes) };
         let Some(Some(arm)) = setting.arms.get(cell.place.arm) else { return Ok(Begun::Yes) };
-        let task = match setting.template.render(case) {
+        let task = match arm.template.as_ref().unwrap_or(&setting.template).render(case) {
             Ok(task) => task,
             Err(error) => {
                 let why = Missing {

@@ -22,7 +22,7 @@ use super::kept::Kept;
 pub struct Part {
     /// Whose it is; names its transcript.
     pub node: NodeId,
-    /// The task.
+    /// The task, as it is put to the agent: what its profile says of that has been done.
     pub task: String,
     /// The seed of everything random in it.
     pub seed: u64,
@@ -183,6 +183,8 @@ impl Stage {
             candidates,
             system: player.system.clone(),
             files: player.files.clone(),
+            // The part says what is put to the agent.
+            task: None,
             images: player.images.clone(),
         };
         let plan = Plan {

@@ -344,6 +344,9 @@ fn inputs(
         let read = launch::read_files(&arm.profile)?;
         let stored = arm.stored.as_ref().map(|stored| (stored.run().clone(), stored.plan_sha256().clone()));
         texts.push(canonical(&(arm.role, &arm.treatment, &*arm.profile, read, stored)));
+        if arm.stored.is_none() {
+            texts.extend(launch::read_template(&arm.profile)?.map(String::into_bytes));
+        }
     }
     let cases: Vec<&Sha256> = cases.iter().map(|case| &case.sha256).collect();
     let rest = canonical(&(suite, cases, part, args.seed, args.allow_stubs, &args.rescore));

@@ -334,7 +334,11 @@ impl Course<'_> {
     /// The cells that have no answer yet, in the order of the plan.
     fn missing_cells(&self, plan: &Plan, fixed: &PlanFixed) -> Vec<Cell> {
         let units = certify::units(self.sheet.cases());
-        let template = &plan.shared.template;
+        let arms: Vec<(Sha256, Sha256)> = plan
+            .arms
+            .iter()
+            .map(|arm| (Sha256::of(&canonical(&arm.provenance)), arm.template_sha256(&plan.shared)))
+            .collect();
         let mut cells = Vec::new();
         for case in certify::order(fixed).into_iter().filter_map(|unit| units.get(unit)).flatten().copied() {
             let Some(of) = self.cases.get(case) else { continue };
@@ -346,8 +350,8 @@ impl Course<'_> {
                     if planned.fixed.stored.is_some() {
                         continue;
                     }
-                    let who = Sha256::of(&canonical(&planned.provenance));
-                    let identity = Identity { arm: &who, case: &of.sha256, template, trial, seed: plan.seed };
+                    let (who, template) = &arms[arm];
+                    let identity = Identity { arm: who, case: &of.sha256, template, trial, seed: plan.seed };
                     let key = identity.key();
                     let there = self.sheet.row(index).filter(|row| row.missing.is_none() && row.key == key);
                     if there.is_none() {
@@ -421,6 +425,12 @@ impl Course<'_> {
         Ok(Arm {
             name: planned.fixed.name.clone(),
             players,
+            template: planned
+                .template
+                .as_deref()
+                .map(Template::new)
+                .transpose()
+                .map_err(|error| CliError::usage(error.to_string()))?,
             check: planned.profile.check.clone(),
             works: tools
                 || !matches!(agent.harness.as_str(), "chat" | "scripted")
@@ -436,6 +446,7 @@ impl Course<'_> {
             let arm = self.playing(planned)?;
             let Some(player) = arm.players.first() else { continue };
             for case in Arc::clone(&self.cases).iter() {
+                let template = arm.template.as_ref().unwrap_or(&template);
                 let task = template.render(case).map_err(|error| CliError::usage(error.to_string()))?;
                 let text = engine::assemble(&player.files, &task);
                 for text in player.system.iter().chain([&text]) {
@@ -503,6 +514,7 @@ fn judges(context: &Context, suite: &Suite) -> Result<BTreeMap<PathBuf, Arc<Prof
     for path in suite.score.iter().filter_map(|score| score.options.profile.as_ref()) {
         let source = Source { path, sets: &[], cwd: &context.cwd };
         let loaded = profile::load(source).map_err(|error| CliError::report(error.render(colour)))?;
+        launch::no_template(&loaded.profile, "a judge")?;
         judges.insert(path.clone(), loaded.profile);
     }
     Ok(judges)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::certify::{Plan, treat};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
+use crate::cli::launch;
 use crate::event::{
     Event, FaultClass, Kind, NodeId, RunEnded, Sha256, Spend, Stored as Kept, TreatmentApplied, Usage,
 };
@@ -57,6 +58,7 @@ impl Bench {
         for path in suite.treatments.values().filter_map(|treatment| treatment.profile.as_ref()) {
             let source = Source { path, sets: &[], cwd: &context.cwd };
             let loaded = profile::load(source).map_err(|error| CliError::report(error.render(colour)))?;
+            launch::no_template(&loaded.profile, "a compressor")?;
             bench.profiles.insert(path.clone(), loaded.profile);
         }
         Ok(bench)
@@ -113,7 +115,7 @@ pub(super) async fn apply(
         let what =
             format!("the treatment `{name}` has nothing to treat: {} has no prompt of its own", profile.name);
         return Err(CliError::usage(what)
-            .hint("it treats `prompt.system` and `prompt.files`, never a case")
+            .hint("it treats `prompt.system` and `prompt.files`, never `prompt.template` or a case")
             .into());
     }
     let compressor = treatment.profile.as_ref().and_then(|path| course.bench.profiles.get(path)).cloned();

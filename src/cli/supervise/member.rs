@@ -214,14 +214,16 @@ impl Member {
         let mut players = Vec::new();
         for (phase, profile) in phases(&self.profile, &settings) {
             let (system, files) = launch::read_files(&profile)?;
+            let task = launch::put(&profile, &self.task)?;
+            let said = task.clone().unwrap_or_else(|| self.task.clone());
             let images = launch::read_images(&profile)?;
             let candidates =
                 launch::candidates(context, false, &profile, &self.manifest, guard, secrets, &accounts)?;
             let schedule = profile.supervise.as_ref().and_then(|supervise| supervise.schedule.as_ref());
             let calendar = schedule.map(Calendar::new);
             let profile = Arc::new(profile);
-            casts.push(Cast { profile: Arc::clone(&profile), candidates, system, files, images });
-            players.push(Player { phase, profile, calendar });
+            casts.push(Cast { profile: Arc::clone(&profile), candidates, system, files, task, images });
+            players.push(Player { phase, profile, task: said, calendar });
         }
         let tree = Tree::new(
             guard.clone(),
@@ -237,7 +239,6 @@ impl Member {
             base: Arc::clone(&self.profile),
             settings,
             players,
-            task: self.task.clone(),
             workspace: workspace.clone(),
             directory: self.dir.path().to_owned(),
             tree: git.then_some(tree),

@@ -49,7 +49,8 @@ pub struct Suite {
 pub struct Cases {
     /// JSON lines, CSV or YAML, by its extension: `.jsonl`, `.csv`, `.tsv`, `.yaml`, `.yml`, `.json`.
     pub file: PathBuf,
-    /// How a case becomes the task; every field of the case has its name, and an undefined name is an error.
+    /// How a case becomes the task; every field of the case has its name, and an undefined name is an error. A profile with a
+    /// `prompt.template` says it itself.
     pub template: String,
     /// The first so many cases of the file only; 0 is all.
     pub limit: u64,
@@ -200,7 +201,8 @@ pub enum Compare {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Treatment {
-    /// The share of the words that is to remain.
+    /// The share of the words that is to remain, of `prompt.system` and of each of `prompt.files`; never of a `prompt.template`
+    /// or of a case.
     pub compress: f64,
     /// The profile of the model that compresses; else `model` and `endpoint` are asked over `chat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
