@@ -156,6 +156,7 @@ async fn measure(
             pid: std::process::id(),
             alerts: Vec::new(),
             cell: None,
+            takes_cut: false,
         };
         let events = Arc::clone(&events);
         let parts = Parts {

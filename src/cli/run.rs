@@ -238,6 +238,7 @@ async fn drive(
         pid: std::process::id(),
         alerts,
         cell: None,
+        takes_cut: false,
     };
     let veil = Arc::clone(&secrets);
     let parts = Parts {

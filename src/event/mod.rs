@@ -46,7 +46,7 @@ pub use kind::{
     Opening, PhaseSkipped, PlanFixed, PromptPart, PromptSent, Provenance, RoundEnded, RoundStarted, RunEnded,
     RunResumed, RunStarted, Scored, SteerAcknowledged, SteerRequested, StopAcknowledged, StopRequested,
     TextDelta, ToolCalled, ToolReturned, TreatmentApplied, TreeSettled, TurnEnded, UsageReported,
-    VerdictReached, WaitEnded, WaitStarted,
+    VerdictReached, WaitEnded, WaitStarted, is_output_limit,
 };
 pub use live::{Deadline, Live};
 pub use outcome::{

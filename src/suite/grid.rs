@@ -301,7 +301,7 @@ impl<'a> Grid<'a> {
             let environment = registry::check_environment(&stage.environment, &stage.secrets);
             backend::oracle(check, stage.guard.clone(), environment, &place, Arc::clone(&stage.secrets))
         });
-        let part = Part { node, task, seed: cell.seed, workspace: place, oracle };
+        let part = Part { node, task, seed: cell.seed, workspace: place, oracle, takes_cut: true };
         let stage = setting.stage.clone();
         self.playing += 1;
         self.flights.push(Box::pin(async move {
@@ -370,6 +370,7 @@ impl<'a> Grid<'a> {
             missing: why,
             prompts: played.prompts.into_iter().map(|text| text.sha256).collect(),
             output_sha256,
+            cut: played.cut,
             scores,
             usage: played.usage,
             attempts: played.attempts,
@@ -397,6 +398,7 @@ impl<'a> Grid<'a> {
             missing: Some(why),
             prompts: Vec::new(),
             output_sha256: None,
+            cut: false,
             scores: BTreeMap::new(),
             usage: None,
             attempts: 0,

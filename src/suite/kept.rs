@@ -26,6 +26,8 @@ pub(super) struct Kept {
     check: Option<(bool, Option<f64>, String)>,
     transcript: Option<String>,
     rounds: u64,
+    /// Whether the last attempt's answer was cut.
+    cut: bool,
 }
 
 impl Kept {
@@ -54,6 +56,7 @@ impl Kept {
             Kind::AttemptStarted(_) => {
                 self.attempts += 1;
                 self.reported = false;
+                self.cut = false;
             }
             Kind::AttemptAccepted(accepted) if accepted.model.is_some() => {
                 self.model.clone_from(&accepted.model);
@@ -66,7 +69,10 @@ impl Kept {
                 self.unknown |= worked && !self.reported;
                 self.note(event);
             }
-            Kind::AttemptFinished(_) => self.unknown |= self.usage.is_some() && !self.reported,
+            Kind::AttemptFinished(finished) => {
+                self.unknown |= self.usage.is_some() && !self.reported;
+                self.cut = finished.is_cut();
+            }
             Kind::RoundEnded(ended) => self.failure.clone_from(&ended.failure),
             Kind::CheckEnded(ended) => {
                 self.check = Some((ended.delivered, ended.score, ended.evidence.clone()));
@@ -101,10 +107,12 @@ impl Kept {
             RunOutcome::Settled | RunOutcome::Delivered | RunOutcome::CheckFailed | RunOutcome::Stuck
         ) && self.failure.is_none();
         let usage = self.usage.map(|usage| Usage { usd: usage.usd.filter(|_| !self.unknown), ..usage });
+        let output = ended.output.filter(|_| answered);
         Played {
             outcome: ended.outcome,
             failure: self.failure,
-            output: ended.output.filter(|_| answered),
+            cut: self.cut && output.is_some(),
+            output,
             check: self.check,
             usage,
             attempts: self.attempts,

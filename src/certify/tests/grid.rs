@@ -133,6 +133,7 @@ impl Grid {
         let scores = self.plan.scores.iter().cloned().zip(values);
         event(Kind::CellEnded(CellEnded {
             stored: false,
+            cut: false,
             cell: CellIndex(at),
             key: Sha256::of(&at.to_le_bytes()),
             arm: self.plan.arms[place.arm].name.clone(),

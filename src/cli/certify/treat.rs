@@ -258,6 +258,7 @@ impl Work<'_> {
         let place = tempfile::Builder::new().prefix(".treat-").tempdir_in(course.dir.path());
         let place = place.map_err(environment)?;
         let part = Part {
+            takes_cut: false,
             node: node.clone(),
             task: treat::ask(text, target),
             seed: seed(course.run_seed(), self.name, text),

@@ -260,6 +260,7 @@ impl Member {
             pid: std::process::id(),
             alerts: Vec::new(),
             cell: None,
+            takes_cut: false,
         };
         let (sink, veil) = (Arc::clone(recorder), Arc::clone(secrets));
         let parts = Parts {

@@ -236,7 +236,8 @@ pub struct Gate {
     pub alpha: f64,
     /// The lift that must be exceeded; for non-inferiority the loss that is tolerated.
     pub margin: f64,
-    /// Answered / dealt, on each arm.
+    /// Answered / dealt, on each arm. A text of a `chat` agent without tools is an answer also where it was cut at the output
+    /// limit; how many were is told with the verdict.
     pub coverage: f64,
     /// Threshold mode: what the confidence bound must exceed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,8 +1,10 @@
 //! The closed lists of a verdict in words: what each reason says, and what can be done about it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::event::{ArmRole, GateMode, MissingReason, Reason, Verdict};
+use crate::event::{ArmRole, FaultClass, GateMode, MissingReason, Reason, Sheet, Verdict};
 use crate::report::human::style::Ink;
 
 const MENDED: &str = "Look at the cases that were lost, mend the candidate and certify it again.";
@@ -67,6 +69,58 @@ pub fn words(reason: Reason) -> (&'static str, &'static str) {
     }
 }
 
+/// What can be done about a reason in this run. Where cells are missing, that is a matter of why they are.
+pub(super) fn remedy(reason: Reason, sheet: &Sheet) -> String {
+    let usual = words(reason).1;
+    let by_cells = [Reason::IncompleteCoverage, Reason::MissingDecides, Reason::NoEvidence];
+    if !by_cells.contains(&reason) {
+        return usual.to_owned();
+    }
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for ((reason, class), count) in sheet.arms().iter().flat_map(|arm| &arm.classes) {
+        *counts.entry(mends(*reason, *class)).or_default() += count;
+    }
+    let mut remedies: Vec<_> = counts.into_iter().collect();
+    // What most are missing for is told first.
+    remedies.sort_by_key(|(remedy, count)| (std::cmp::Reverse(*count), *remedy));
+    let remedies: Vec<&str> = remedies.into_iter().map(|(remedy, _)| remedy).collect();
+    if remedies.is_empty() { usual.to_owned() } else { remedies.join(" ") }
+}
+
+/// What brings an answer of a cell that has none.
+fn mends(reason: MissingReason, class: Option<FaultClass>) -> &'static str {
+    match (reason, class) {
+        (_, Some(FaultClass::OutputLimit)) => {
+            "Raise `model.max_output_tokens`, with another --out: the same call meets the same limit."
+        }
+        (_, Some(FaultClass::ContextOverflow)) => {
+            "Shorten what is sent, or choose a model that takes more, with another --out."
+        }
+        (_, Some(FaultClass::ContentPolicy)) => {
+            "Where the model refuses, the same call is refused again: change the prompt, the cases or the model, with another --out."
+        }
+        (MissingReason::Agent, _) => {
+            "See why the agent gave no answer, and mend its profile, with another --out; the same call only asks it again."
+        }
+        (MissingReason::Timeout, _) => {
+            "Call the same command again with the same --out; where the agent needs longer, raise the times of [round], with another --out."
+        }
+        (MissingReason::Budget, _) => "Raise the ceiling that was met, and certify it with another --out.",
+        (
+            _,
+            Some(
+                FaultClass::Auth
+                | FaultClass::Forbidden
+                | FaultClass::ConfigMissing
+                | FaultClass::ModelNotFound
+                | FaultClass::QuotaExhausted
+                | FaultClass::RequestInvalid,
+            ),
+        ) => "Mend what the missing cells name, and call the same command again with the same --out.",
+        _ => GO_ON,
+    }
+}
+
 /// The word of a verdict and what it means; `None` is a run that only measured.
 pub(super) fn verdict(verdict: Option<Verdict>) -> (&'static str, Ink) {
     match verdict {
@@ -106,6 +160,11 @@ pub(super) fn missing(reason: MissingReason) -> &'static str {
     }
 }
 
+/// The same with the class of the failure: `agent: output_limit`.
+pub(super) fn gone(reason: MissingReason, class: Option<FaultClass>) -> String {
+    class.map_or_else(|| missing(reason).to_owned(), |class| format!("{}: {class}", missing(reason)))
+}
+
 /// The word that the journal has for one of a closed list: `no-margin`, `not_run`.
 pub(super) fn key(of: impl Serialize) -> String {
     match serde_json::to_value(of) {
@@ -137,6 +196,33 @@ mod tests {
             }
             assert!(!key(reason).contains('_') && !key(reason).is_empty(), "{reason:?}");
         }
+    }
+
+    /// The reasons of all that is missing, each with how many, and what is to be done.
+    #[test]
+    fn the_remedy_of_missing_cells_is_that_of_why_they_are() {
+        use FaultClass::{Auth, NoPayload, OutputLimit, Overloaded};
+        use MissingReason::{Agent, Infrastructure, Timeout};
+        let remedies = |classes: &[(MissingReason, Option<FaultClass>)]| {
+            classes.iter().map(|(reason, class)| mends(*reason, *class)).collect::<Vec<_>>()
+        };
+        let [limit, empty, busy, key, slow] = remedies(&[
+            (Agent, Some(OutputLimit)),
+            (Agent, Some(NoPayload)),
+            (Infrastructure, Some(Overloaded)),
+            (Infrastructure, Some(Auth)),
+            (Timeout, None),
+        ])[..] else {
+            unreachable!()
+        };
+        assert!(limit.contains("`model.max_output_tokens`") && !limit.contains("same --out"), "{limit}");
+        assert!(empty.contains("mend its profile"), "{empty}");
+        assert_eq!(busy, GO_ON);
+        assert!(key.contains("Mend what the missing cells name"), "{key}");
+        assert!(slow.contains("[round]"), "{slow}");
+        // A run of which nothing is known has the usual one, and so has every other reason.
+        assert_eq!(remedy(Reason::IncompleteCoverage, &Sheet::default()), GO_ON);
+        assert_eq!(remedy(Reason::NoMargin, &Sheet::default()), MORE_CASES);
     }
 
     #[test]

@@ -265,6 +265,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
         Usage { input: 310, output: 80 + place.trial.0, usd: wish.priced.then_some(usd), ..Usage::default() };
     let ended = CellEnded {
         stored: false,
+        cut: false,
         cell: index,
         key: Sha256::of(format!("key {index}").as_bytes()),
         arm: plan.arms[place.arm].name.clone(),
