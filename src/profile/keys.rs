@@ -111,7 +111,7 @@ pub struct Prompt {
     /// names. What precedes the task is no part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
-    /// A file that holds the template, relative to this file; read once, when the run begins.
+    /// A file that holds the template, relative to this file; read when the run begins, and when it is taken up again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_file: Option<PathBuf>,
     /// Images that go along with the task, relative to this file: PNG, JPEG, GIF or WebP.

@@ -201,6 +201,7 @@ fn profiles(
     } else {
         draft.template.clone_from(&first.template);
     }
+    draft.own_templates = differ;
     if differ {
         draft.remarks.push(
             "the prompts differ in what they make of a case: each profile has its own `prompt.template`, which stands in \
