@@ -109,8 +109,8 @@ complete -c provost -n "__fish_provost_using_subcommand certify" -l color -d 'Wh
 always\t'Always'
 never\t'Never'"
 complete -c provost -n "__fish_provost_using_subcommand certify" -l json -d 'Print the journal\'s events as JSON lines'
-complete -c provost -n "__fish_provost_using_subcommand certify" -l dry-run -d 'Make the plan and the prompts, say what the plan can see, and call nothing'
-complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-stubs -d 'Accept cells without any reported usage: agents that are offline'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l dry-run -d 'Make the plan and the prompts, say what the plan can see and is expected to cost, and call nothing'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-stubs -d 'Accept cells without any reported usage, of every arm; `agent.offline` says it of one profile'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-different -d 'Compare with a stored run whose cases, template, trials or scores are others'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l keep-workspaces -d 'Leave the workspaces of the cells in the run directory'
 complete -c provost -n "__fish_provost_using_subcommand certify" -s q -l quiet -d 'Say only how it ended'

@@ -66,6 +66,9 @@ pub struct BodyArm {
     pub role: ArmRole,
     /// The model that was asked for.
     pub model: Option<String>,
+    /// Whether its profile says that it costs nothing, and need not report any usage.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
     /// What its results depend on.
     pub provenance: Provenance,
 }
@@ -111,6 +114,7 @@ impl Body {
             name: arm.fixed.name.clone(),
             role: arm.fixed.role,
             model: arm.fixed.model.clone(),
+            offline: arm.fixed.offline,
             provenance: arm.provenance.clone(),
         };
         Self {

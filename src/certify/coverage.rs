@@ -1,7 +1,7 @@
 //! What was dealt and what came back.
 
 use super::units::Column;
-use crate::event::{MissingReason, Place, Reason, Sheet, Trial};
+use crate::event::{ArmFixed, MissingReason, Place, Reason, Sheet, Trial};
 
 /// What an arm has of a score.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +91,49 @@ pub(super) fn cut_short(sheet: &Sheet, arms: &[usize], cases: &[usize], trials: 
     }
 }
 
-/// Whether an arm has answers without any reported usage.
+/// The answers of an arm: how many there are, how many of them have no reported usage, and how many cost something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Reported {
+    answered: u64,
+    stubs: u64,
+    paid: u64,
+}
+
+/// Counts the answers of each arm.
+fn reported(sheet: &Sheet) -> Vec<Reported> {
+    let mut found = vec![Reported::default(); sheet.plan().map_or(0, |plan| plan.arms.len())];
+    for (_, place, row) in sheet.rows().filter(|(_, _, row)| row.missing.is_none()) {
+        let Some(arm) = found.get_mut(place.arm) else { continue };
+        arm.answered += 1;
+        arm.stubs += u64::from(row.is_stub());
+        arm.paid += u64::from(row.usage.and_then(|usage| usage.usd).is_some_and(|usd| usd > 0.0));
+    }
+    found
+}
+
+/// Whether one of some arms has answers without any reported usage, and its profile does not say that it is offline.
 pub(super) fn has_stubs(sheet: &Sheet, arms: &[usize]) -> bool {
-    sheet.rows().any(|(_, place, row)| arms.contains(&place.arm) && row.is_stub())
+    let fixed = sheet.plan().map_or(&[][..], |plan| &plan.arms);
+    let suspect = |arm: &usize| arms.contains(arm) && fixed.get(*arm).is_some_and(|fixed| !fixed.offline);
+    sheet.rows().any(|(_, place, row)| row.is_stub() && suspect(&place.arm))
+}
+
+/// What a reader must know of what the arms reported, a sentence each: answers without any reported usage, unless the gate accepts
+/// them; and dollars of an arm whose profile says that it costs nothing.
+pub(super) fn on_usage(sheet: &Sheet) -> Vec<String> {
+    let Some(plan) = sheet.plan() else { return Vec::new() };
+    let accepted = plan.gate.as_ref().is_none_or(|gate| gate.stubs);
+    let said = |(fixed, found): (&ArmFixed, Reported)| {
+        let Reported { answered, stubs, paid } = found;
+        let name = &fixed.name;
+        if fixed.offline {
+            return (paid > 0).then(|| {
+                format!("The profile of {name} says that it is offline, and {paid} of its {answered} answers report dollars.")
+            });
+        }
+        (stubs > 0 && !accepted).then(|| {
+            format!("{stubs} of the {answered} answers of {name} have no reported usage, and its profile does not say that it is offline.")
+        })
+    };
+    plan.arms.iter().zip(reported(sheet)).filter_map(said).collect()
 }

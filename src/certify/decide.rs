@@ -37,7 +37,7 @@
 //! - Several candidates: one that passes makes a pass, the best of them decides; all failed is a fail.
 
 use super::claim::{FEW, Tested};
-use super::coverage::{covered, cut_short, has_stubs, matched};
+use super::coverage::{covered, cut_short, has_stubs, matched, on_usage};
 use super::cut;
 use super::digest::evidence_sha256;
 use super::docket::{Docket, planned};
@@ -162,6 +162,7 @@ fn evaluate(docket: &Docket<'_>, scope: &[usize], full: bool) -> Result<(Verdict
                 certified.remarks = vec![OF_SHAPE.to_owned()];
             }
         }
+        certified.remarks.extend(on_usage(docket.sheet));
         certified.arms = arms(docket.sheet, &docket.units)?;
         certified.slices = slices(docket, scope)?;
     }

@@ -1,9 +1,13 @@
 //! The figures of an arm by itself.
 
+use std::collections::BTreeMap;
+
 use super::error::GateError;
 use super::units::{Against, Column, Fill, mean};
-use crate::event::{ArmFigures, ArmName, Estimate, Place, Trial};
-use crate::stats::{BoundedMean, pass_all_k, pass_at_k, stability, variance_of_trials};
+use crate::event::{Agreement, ArmFigures, ArmName, Estimate, Place, Reliability, Trial};
+use crate::stats::{
+    BoundedMean, Level, krippendorff_alpha, pass_all_k, pass_at_k, stability, variance_of_trials,
+};
 
 /// Both sides of a 95 % interval.
 pub(super) const SIDE: f64 = 0.025;
@@ -45,8 +49,33 @@ pub(super) fn arm(
         stable_fail: stable.stable_fail as u64,
         pass_at: share(pass_at_k),
         pass_all: share(pass_all_k),
+        agreement: agreement(column, at, units)?,
         trial_share: trial_share(column, at, units),
     })
+}
+
+/// How far the judgements of an arm agree, where its answers were judged several times.
+fn agreement(column: &Column<'_>, arm: usize, units: &[Vec<usize>]) -> Result<Option<Agreement>, GateError> {
+    let mut by_name: BTreeMap<&str, Vec<Vec<Option<f64>>>> = BTreeMap::new();
+    for case in units.iter().flatten() {
+        for trial in 1..=column.trials {
+            let place = Place { arm, case: *case, trial: Trial(trial) };
+            let found = column.sheet.cell(place).and_then(|cell| column.sheet.judgements(cell, column.score));
+            for (name, values) in found.into_iter().flatten() {
+                let values = values.iter().map(|value| value.is_finite().then_some(*value)).collect();
+                by_name.entry(name).or_default().push(values);
+            }
+        }
+    }
+    let all: Vec<Vec<Option<f64>>> = by_name.values().flatten().cloned().collect();
+    let Some(alpha) = krippendorff_alpha(&all, Level::Interval)? else { return Ok(None) };
+    let mut dimensions = BTreeMap::new();
+    for (name, units) in by_name.iter().filter(|_| by_name.len() > 1) {
+        if let Some(alpha) = krippendorff_alpha(units, Level::Interval)? {
+            dimensions.insert((*name).to_owned(), alpha);
+        }
+    }
+    Ok(Some(Agreement { alpha, units: all.len() as u64, means: Reliability::of(alpha), dimensions }))
 }
 
 /// How many of the judged trials of a case passed, and how many there are; `None` where there is none.

@@ -45,6 +45,22 @@ pub struct Known {
     pub within: Option<f64>,
 }
 
+impl Known {
+    /// What is known of the values of each case over its trials; `None` where there is no value.
+    pub fn of(cases: &[Vec<f64>]) -> Option<Self> {
+        let centre = |values: &Vec<f64>| mean(values.iter().copied());
+        let spread = |values: &Vec<f64>| {
+            let (centre, count) = (centre(values)?, values.len() as u64);
+            let squares: f64 = values.iter().map(|value| (value - centre) * (value - centre)).sum();
+            (count > 1).then(|| squares / (whole(count) - 1.0))
+        };
+        Some(Self {
+            mean: mean(cases.iter().filter_map(centre))?,
+            within: mean(cases.iter().filter_map(spread)),
+        })
+    }
+}
+
 /// What a plan can see.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Foresight {

@@ -6,7 +6,7 @@ use super::error::GateError;
 use super::round::{Step, steps};
 use super::sequence::Bets;
 use super::units::{Against, Fill, mean};
-use crate::event::{Estimate, Place, Trial};
+use crate::event::{ArmFixed, Estimate, Place, Trial};
 use crate::stats::{BoundedMean, StatsError};
 
 /// A guard of a candidate.
@@ -105,7 +105,8 @@ fn unit_savings(
 ) -> Result<Option<f64>, Unknown> {
     let cost = |arm, case, trial| {
         let row = docket.sheet.at(Place { arm, case, trial: Trial(trial) })?;
-        row.missing.is_none().then_some(row.usage.and_then(|usage| usage.usd))
+        let billed = docket.plan.arms.get(arm).and_then(|fixed: &ArmFixed| fixed.billed(row.usage));
+        row.missing.is_none().then_some(billed.and_then(|usage| usage.usd))
     };
     let mut of_cases = Vec::new();
     for case in cases {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{ArmFixed, ArmName, ArmRole, GateFixed, GateMode, PlanFixed, ScoreName, Sha256};
+use crate::event::{ArmFixed, ArmName, ArmRole, Expected, GateFixed, GateMode, PlanFixed, ScoreName, Sha256};
 use crate::profile::{self, Gate, Profile, Suite};
 
 /// The version of `plan.json`.
@@ -122,7 +122,7 @@ impl Plan {
     }
 
     /// What the journal says of it.
-    pub fn fixed(&self, uses: u64, mde: Option<(f64, String)>, expected_usd: Option<f64>) -> PlanFixed {
+    pub fn fixed(&self, uses: u64, mde: Option<(f64, String)>, expected: Option<Expected>) -> PlanFixed {
         let trials = u64::from(self.suite.trials.count);
         let run = self.arms.iter().filter(|arm| arm.fixed.stored.is_none()).count() as u64;
         let (mde, mde_assumes) = mde.unzip();
@@ -140,7 +140,8 @@ impl Plan {
             gate: self.gate.clone(),
             mde,
             mde_assumes,
-            expected_usd,
+            expected_usd: expected.as_ref().and_then(|expected| expected.usd),
+            expected,
             seed: self.seed,
         }
     }

@@ -11,6 +11,8 @@ pub(super) fn tidy(certified: &mut Certified) {
     }
     for arm in &mut certified.arms {
         estimate(&mut arm.mean);
+        let agreement = arm.agreement.iter_mut();
+        agreement.flat_map(|found| found.dimensions.values_mut().chain([&mut found.alpha])).for_each(number);
         arm.pass_at.iter_mut().chain(&mut arm.pass_all).chain(&mut arm.trial_share).for_each(number);
     }
     for slice in &mut certified.slices {

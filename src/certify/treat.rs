@@ -205,6 +205,7 @@ pub fn compressor(
         harness: "chat".to_owned(),
         model: Some(model.to_owned()),
         endpoint: Some(endpoint.clone()),
+        offline: false,
         window: None,
         fallback: Vec::new(),
         allowed_models: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod draft;
 mod drive;
+mod expect;
 mod finish;
 mod planning;
 mod stored;
@@ -51,10 +52,10 @@ pub(crate) struct CertifyArgs {
     /// Print the journal's events as JSON lines
     #[arg(long)]
     json: bool,
-    /// Make the plan and the prompts, say what the plan can see, and call nothing
+    /// Make the plan and the prompts, say what the plan can see and is expected to cost, and call nothing
     #[arg(long)]
     dry_run: bool,
-    /// Accept cells without any reported usage: agents that are offline
+    /// Accept cells without any reported usage, of every arm; `agent.offline` says it of one profile
     #[arg(long)]
     allow_stubs: bool,
     /// Compare with a stored run whose cases, template, trials or scores are others

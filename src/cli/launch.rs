@@ -8,9 +8,9 @@ use std::sync::Arc;
 use indicatif::ProgressDrawTarget;
 
 use crate::backend::account::{Accounts, Owner};
-use crate::backend::registry::{self, Place, Secrets, Unavailable};
-use crate::backend::{self, Guard, Image, Replayed};
-use crate::engine::{self, Candidate, Clock, Request, Taken, strip_front_matter};
+use crate::backend::registry::{Secrets, Unavailable};
+use crate::backend::{Guard, Replayed};
+use crate::engine::{self, Candidate, Clock, Means, Request, Taken, Unreadable, Words};
 use crate::event::{Kind, RunEnded, Sha256, SteerEffect, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Loaded, Profile, ProfileError, Source, Template};
@@ -253,22 +253,9 @@ pub(super) fn unavailable(error: &Unavailable) -> CliError {
     CliError::unavailable(error.what.clone()).hint(error.remedy.clone())
 }
 
-pub(super) fn read_files(profile: &Profile) -> Result<(Option<String>, Vec<String>), CliError> {
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path)
-            .map_err(|error| CliError::usage(format!("cannot read the prompt {}: {error}", path.display())))
-    };
-    let system = match (&profile.prompt.system, &profile.prompt.system_file) {
-        (Some(system), _) => Some(system.clone()),
-        (None, Some(file)) => Some(read(file)?),
-        (None, None) => None,
-    };
-    let mut files = Vec::new();
-    for (index, path) in profile.prompt.files.iter().enumerate() {
-        let text = read(path)?;
-        files.push(if index == 0 { strip_front_matter(&text).to_owned() } else { text });
-    }
-    Ok((system, files))
+/// What a profile is told before its task.
+pub(super) fn words(profile: &Profile) -> Result<Words, CliError> {
+    Words::read(profile).map_err(|error| unreadable(&error))
 }
 
 /// The task as the profile puts it to its agent; `None` where it is said as it is.
@@ -305,16 +292,12 @@ pub(super) fn template_key(profile: &Profile) -> &'static str {
     if profile.prompt.template.is_some() { "prompt.template" } else { "prompt.template_file" }
 }
 
-pub(super) fn read_images(profile: &Profile) -> Result<Vec<Image>, CliError> {
-    let read = |path: &PathBuf| {
-        let bytes = std::fs::read(path)
-            .map_err(|error| CliError::usage(format!("cannot read the image {}: {error}", path.display())))?;
-        Image::new(path.clone(), bytes).ok_or_else(|| {
-            CliError::usage(format!("{} is not an image of a kind that models take", path.display()))
-                .hint("`prompt.images` takes PNG, JPEG, GIF and WebP")
-        })
-    };
-    profile.prompt.images.iter().map(read).collect()
+pub(super) fn unreadable(error: &Unreadable) -> CliError {
+    let said = CliError::usage(error.to_string());
+    match error.remedy() {
+        Some(remedy) => said.hint(remedy),
+        None => said,
+    }
 }
 
 /// What is known of accounts, shared by all runs of the user where there is a place for it.
@@ -336,23 +319,9 @@ pub(super) fn candidates(
     secrets: &Arc<Secrets>,
     accounts: &Accounts,
 ) -> Result<Vec<Candidate>, CliError> {
-    let candidate = |profile: Profile| {
-        let place = Place {
-            profile: &profile,
-            environment: &context.environment,
-            guard: guard.clone(),
-            secrets: Arc::clone(secrets),
-            workspace: &manifest.workspace,
-        };
-        let harness = if dry_run {
-            registry::dry()
-        } else {
-            registry::harness(&place).map_err(|error| unavailable(&error))?
-        };
-        let party = backend::party(&place, accounts);
-        Ok(Candidate { name: profile.describes(), harness, party, profile: Arc::new(profile) })
-    };
-    profile.candidates().into_iter().map(candidate).collect()
+    let (environment, workspace) = (&context.environment, manifest.workspace.as_path());
+    let means = Means { environment, guard, secrets, accounts, workspace, dry_run };
+    means.chain(profile).map_err(|error| unavailable(&error))
 }
 
 pub(super) fn own_program() -> Result<PathBuf, CliError> {

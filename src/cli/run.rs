@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::backend::registry;
 use crate::backend::{self, Guard, Oracle};
-use crate::engine::{self, Cast, OneTask, Parts, Plan, Request, Taken};
+use crate::engine::{self, Cast, OneTask, Parts, Plan, Request, Taken, Words};
 use crate::event::{AlertRaised, RunEnded, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile};
@@ -16,7 +16,7 @@ use clap::Args;
 use super::Common;
 use super::context::Context;
 use super::error::{CliError, environment};
-use super::launch::{self, Again, Given, answer, own_program, read_files, read_images, unavailable};
+use super::launch::{self, Again, Given, answer, own_program, unavailable};
 use super::record::{Recorder, lock};
 
 /// Arguments of `run`.
@@ -174,8 +174,7 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
     }
     // What cannot be sent is told before there is a run.
     launch::put(&profile, &manifest.task)?;
-    read_files(&profile)?;
-    read_images(&profile)?;
+    launch::words(&profile)?;
     let secrets = registry::secrets(&profile, &context.environment);
     let dir =
         RunDir::create(&path).map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))))?;
@@ -205,7 +204,7 @@ async fn drive(
     let shutdown = super::stop::listen(&dir, late).map_err(environment)?;
     let door = shutdown.clone();
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;
-    let (system, files) = read_files(&profile)?;
+    let Words { system, files, images } = launch::words(&profile)?;
     let put = launch::put(&profile, &task)?;
     let secrets = Arc::new(registry::secrets(&profile, &context.environment));
     let accounts = launch::accounts(context, args.dry_run, &manifest);
@@ -224,7 +223,6 @@ async fn drive(
     let reports = launch::reports(context, common, args.json, dir.path());
     let recorder = Recorder::new(writer, reports, Arc::clone(&secrets), dir.clone());
     let sink = Arc::clone(&recorder);
-    let images = read_images(&profile)?;
     let plan = Plan {
         run: manifest.run.clone(),
         verb: "run",

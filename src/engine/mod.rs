@@ -35,7 +35,7 @@ mod signal;
 mod tries;
 mod turnstile;
 
-pub use cast::Cast;
+pub use cast::{Cast, Means, Unreadable, Words};
 pub use chain::Candidate;
 pub use clock::Clock;
 pub(crate) use clock::until;

@@ -1,10 +1,14 @@
 //! Newtypes for everything that has an identity, so that a round number can never be passed for a turn.
 
-use std::borrow::Borrow;
-use std::fmt;
+use std::borrow::{Borrow, Cow};
+use std::{fmt, io};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
+
+/// Bytes that are in memory of what is read to be hashed.
+const PIECE: usize = 64 * 1024;
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -144,36 +148,80 @@ number_id! {
 }
 
 /// The SHA-256 of some bytes, as 64 lower-case hex digits; `sha256sum` verifies it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Sha256(String);
+///
+/// Held in place: a run of a hundred thousand cells has several of them for each.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha256([u8; 64]);
 
 impl Sha256 {
     /// Hashes `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        use fmt::Write as _;
-        let mut hex = String::with_capacity(64);
-        for byte in sha2::Sha256::digest(bytes) {
-            let _ = write!(hex, "{byte:02x}");
+        Self::hex(&sha2::Sha256::digest(bytes))
+    }
+
+    /// Hashes what `reader` gives, without having all of it at once.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read to its end.
+    pub fn of_reader(mut reader: impl io::Read) -> io::Result<Self> {
+        let (mut hasher, mut piece) = (sha2::Sha256::new(), vec![0; PIECE]);
+        loop {
+            match reader.read(&mut piece) {
+                Ok(0) => return Ok(Self::hex(&hasher.finalize())),
+                Ok(read) => hasher.update(piece.get(..read).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn hex(digest: &[u8]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = [b'0'; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(digest) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
         Self(hex)
     }
 
     /// Reads 64 lower-case hex digits; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        hex.then(|| Self(text.to_owned()))
+        let hex = <[u8; 64]>::try_from(text.as_bytes()).ok()?;
+        hex.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(hex))
     }
 
     /// The 64 hex digits.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // They are digits, however it was made.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sha256").field(&self.as_str()).finish()
+    }
+}
+
+impl Serialize for Sha256 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            D::Error::invalid_value(Unexpected::Str(&text), &"the 64 lower-case hex digits of a SHA-256")
+        })
     }
 }
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -187,5 +235,7 @@ mod tests {
         assert_eq!(Sha256::of(b"").as_str(), empty);
         assert_eq!(Sha256::parse(empty), Some(Sha256::of(b"")));
         assert_eq!(Sha256::parse("E3B0"), None);
+        let long = vec![7; 3 * PIECE + 1];
+        assert_eq!(Sha256::of_reader(long.as_slice()).ok(), Some(Sha256::of(&long)));
     }
 }

@@ -6,6 +6,7 @@ mod attempt;
 mod cell;
 mod control;
 mod run;
+mod scores;
 mod supervise;
 
 pub use attempt::{
@@ -14,14 +15,15 @@ pub use attempt::{
     ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded, WaitStarted, is_output_limit,
 };
 pub use cell::{
-    ArmFixed, ArmRole, CaseFixed, CasesFixed, CellEnded, CellScored, CellStarted, Missing, MissingReason,
-    PlanFixed, Scored, TreatmentApplied, VerdictReached,
+    ArmFixed, ArmRole, CaseFixed, CasesFixed, CellEnded, CellScored, CellStarted, Expected, Missing,
+    MissingReason, PlanFixed, Scored, TreatmentApplied, TreatmentStarted, VerdictReached, billed,
 };
 pub use control::{StopAcknowledged, StopRequested};
 pub use run::{
     AlertCleared, AlertRaised, BudgetCeilings, BudgetCommitted, BudgetRefused, BudgetReserved, CheckEnded,
     CheckStarted, RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted,
 };
+pub use scores::Scores;
 pub use supervise::{
     DefenseActed, HostSampled, LogsPruned, PhaseSkipped, SteerAcknowledged, SteerRequested, TreeSettled,
 };
@@ -106,6 +108,7 @@ kinds! {
     LogsPruned = "logs.pruned": "Transcripts of old rounds were deleted, as the profile wants it.",
     PlanFixed = "plan.fixed": "What a run of many cells will do and how it will decide; `plan.json` has it whole.",
     CasesFixed = "cases.fixed": "Some of the cases of the plan.",
+    TreatmentStarted = "treatment.started": "A compressor is asked for a text.",
     TreatmentApplied = "treatment.applied": "A treatment has made a prompt another one, for all cells that share it.",
     CellStarted = "cell.started": "A cell begins: one case, one trial, one arm.",
     CellEnded = "cell.ended": "A cell has an answer, or is missing with its reason.",

@@ -15,7 +15,7 @@
 //! tool     = tool.called tool.returned
 //! check    = check.started check.ended
 //! wait     = wait.started wait.ended
-//! grid     = run.started plan.fixed cases.fixed* treatment.applied* (cell.started | cell.ended | cell.scored)*
+//! grid     = run.started (treatment.started? treatment.applied)* plan.fixed cases.fixed* (cell.started | cell.ended | cell.scored)*
 //!            verdict.reached? run.ended              (of a run of many cells; `root.c*` events of cells in between)
 //! stop     = stop.requested stop.acknowledged          (also within a round, a check and a wait)
 //! ```
@@ -42,11 +42,11 @@ pub use kind::{
     AgentExited, AgentSpawned, AlertCleared, AlertRaised, ArmFixed, ArmRole, AttemptAccepted, AttemptFailed,
     AttemptFinished, AttemptRetrying, AttemptStarted, BudgetCeilings, BudgetCommitted, BudgetRefused,
     BudgetReserved, CaseFixed, CasesFixed, CellEnded, CellScored, CellStarted, CheckEnded, CheckStarted,
-    DefenseActed, ExitCause, FallbackSwitched, HostSampled, Kind, LogsPruned, Missing, MissingReason,
-    Opening, PhaseSkipped, PlanFixed, PromptPart, PromptSent, Provenance, RoundEnded, RoundStarted, RunEnded,
-    RunResumed, RunStarted, Scored, SteerAcknowledged, SteerRequested, StopAcknowledged, StopRequested,
-    TextDelta, ToolCalled, ToolReturned, TreatmentApplied, TreeSettled, TurnEnded, UsageReported,
-    VerdictReached, WaitEnded, WaitStarted, is_output_limit,
+    DefenseActed, ExitCause, Expected, FallbackSwitched, HostSampled, Kind, LogsPruned, Missing,
+    MissingReason, Opening, PhaseSkipped, PlanFixed, PromptPart, PromptSent, Provenance, RoundEnded,
+    RoundStarted, RunEnded, RunResumed, RunStarted, Scored, Scores, SteerAcknowledged, SteerRequested,
+    StopAcknowledged, StopRequested, TextDelta, ToolCalled, ToolReturned, TreatmentApplied, TreatmentStarted,
+    TreeSettled, TurnEnded, UsageReported, VerdictReached, WaitEnded, WaitStarted, billed, is_output_limit,
 };
 pub use live::{Deadline, Live};
 pub use outcome::{
@@ -60,8 +60,8 @@ pub use tally::{
 };
 pub use usage::{Usage, UsageSource};
 pub use verdict::{
-    ArmFigures, CandidateFigures, Certified, ClaimFigures, Estimate, GateFixed, GateMode, Reason,
-    SliceFigures, Verdict,
+    Agreement, ArmFigures, CandidateFigures, Certified, ClaimFigures, Estimate, GateFixed, GateMode, Reason,
+    Reliability, SliceFigures, Verdict,
 };
 
 use jiff::Timestamp;

@@ -77,12 +77,18 @@ pub struct Sheet {
     plan: Option<PlanFixed>,
     cases: Vec<CaseFixed>,
     rows: BTreeMap<CellIndex, Row>,
+    /// What each of several judgements said, by cell and the place of the score; only where there were several.
+    judgements: BTreeMap<(CellIndex, usize), BTreeMap<String, Vec<f64>>>,
     open: BTreeMap<CellIndex, u64>,
     arms: Vec<ArmTotals>,
     /// What judges consumed.
     judges: Spend,
     /// What treatments consumed.
     treatments: Spend,
+    /// Treatments that are asked for.
+    treating: u64,
+    /// Treatments that were asked for and cut off: what they have spent is not known.
+    lost_treatments: u64,
     /// Cells that were begun and cut off: what they have spent is not known.
     lost: u64,
     /// Results of cells that had an answer already.
@@ -106,10 +112,16 @@ impl Sheet {
             Kind::CellStarted(started) => *self.open.entry(started.cell).or_default() += 1,
             Kind::CellEnded(ended) => self.ended(ended),
             Kind::CellScored(scored) => self.scored(scored),
-            Kind::TreatmentApplied(applied) if applied.attempts > 0 => {
-                self.treatments.bill(applied.usage.as_ref());
+            Kind::TreatmentStarted(_) => self.treating += 1,
+            Kind::TreatmentApplied(applied) => {
+                self.treating = 0;
+                if applied.attempts > 0 {
+                    self.treatments.bill(applied.usage.as_ref());
+                }
             }
             Kind::RunResumed(_) => {
+                self.lost_treatments += self.treating;
+                self.treating = 0;
                 self.lost += self.open.values().sum::<u64>();
                 self.open.clear();
             }
@@ -136,6 +148,11 @@ impl Sheet {
     /// The row of a cell, if it has ended.
     pub fn row(&self, cell: CellIndex) -> Option<&Row> {
         self.rows.get(&cell)
+    }
+
+    /// What each of several judgements of a cell said, by dimension; `None` where it was judged once, or not at all.
+    pub fn judgements(&self, cell: CellIndex, score: usize) -> Option<&BTreeMap<String, Vec<f64>>> {
+        self.judgements.get(&(cell, score))
     }
 
     /// The row at a place.
@@ -194,6 +211,11 @@ impl Sheet {
         self.lost
     }
 
+    /// Treatments that were asked for and cut off by the death of a process.
+    pub fn lost_treatments(&self) -> u64 {
+        self.lost_treatments
+    }
+
     /// Results of cells that had an answer already.
     pub fn late(&self) -> u64 {
         self.late
@@ -234,9 +256,9 @@ impl Sheet {
                 self.open.remove(&ended.cell);
             }
         }
-        let Some(arm) = self.arms.get_mut(place.arm) else { return };
+        let Some((arm, fixed)) = self.arms.get_mut(place.arm).zip(plan.arms.get(place.arm)) else { return };
         if ended.attempts > 0 && !ended.stored {
-            arm.spend.bill(ended.usage.as_ref());
+            arm.spend.bill(fixed.billed(ended.usage).as_ref());
             arm.attempts += ended.attempts;
         }
         let before = self.rows.get(&ended.cell);
@@ -259,6 +281,9 @@ impl Sheet {
             }
         }
         let said = |name| ended.scores.get(name);
+        for (at, name) in plan.scores.iter().enumerate() {
+            judged(&mut self.judgements, (ended.cell, at), said(name));
+        }
         self.rows.insert(
             ended.cell,
             Row {
@@ -282,6 +307,7 @@ impl Sheet {
         }
         let Some(at) = self.score(&scored.score) else { return };
         if let Some(row) = self.rows.get_mut(&scored.cell) {
+            judged(&mut self.judgements, (scored.cell, at), Some(&scored.scored));
             row.values[at] = value(&scored.scored);
             row.passed[at] = scored.scored.passed;
         }
@@ -295,6 +321,18 @@ fn one_less<K: Ord>(counts: &mut BTreeMap<K, u64>, key: &K) {
         if *count == 0 {
             counts.remove(key);
         }
+    }
+}
+
+/// Keeps what several judgements said, in place of what was kept before.
+fn judged(
+    kept: &mut BTreeMap<(CellIndex, usize), BTreeMap<String, Vec<f64>>>,
+    at: (CellIndex, usize),
+    scored: Option<&Scored>,
+) {
+    match scored.filter(|scored| !scored.judgements.is_empty()) {
+        Some(scored) => drop(kept.insert(at, scored.judgements.clone())),
+        None => drop(kept.remove(&at)),
     }
 }
 

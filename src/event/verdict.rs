@@ -239,9 +239,50 @@ pub struct ArmFigures {
     /// The chance that all of k trials pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pass_all: Vec<f64>,
+    /// How far the judge agrees with itself over all answers of the arm; absent where it judged each of them once, or said
+    /// the same of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
     /// Of the variance of the mean, the share that more trials would take away; absent with one trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_share: Option<f64>,
+}
+
+/// How far repeated judgements agree: Krippendorff's α for numbers, 1 in full agreement and 0 as chance has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Agreement {
+    /// Over all answers and dimensions, each dimension of an answer a unit.
+    pub alpha: f64,
+    /// Units that were judged more than once.
+    pub units: u64,
+    /// What it means: `reliable` from 0.8 on, `tentative` from 0.667 on, `unreliable` below (Krippendorff's own marks).
+    pub means: Reliability,
+    /// The α of each dimension by itself, where there are several; one of which all judgements are the same has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dimensions: BTreeMap<String, f64>,
+}
+
+/// What an α means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reliability {
+    /// From 0.8 on: what it says can be relied on.
+    Reliable,
+    /// From 0.667 on: for tentative conclusions.
+    Tentative,
+    /// Below: its grades are noise for the most part.
+    Unreliable,
+}
+
+impl Reliability {
+    /// What an α means.
+    pub fn of(alpha: f64) -> Self {
+        match alpha {
+            0.8.. => Self::Reliable,
+            0.667.. => Self::Tentative,
+            _ => Self::Unreliable,
+        }
+    }
 }
 
 /// A part of the suite, by tag.

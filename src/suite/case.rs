@@ -32,7 +32,7 @@ pub struct Case {
     /// What is copied into its workspace.
     pub files: Vec<CaseFile>,
     /// Its own completion oracle, which stands in for that of the profile.
-    pub check: Option<Check>,
+    pub check: Option<Box<Check>>,
     /// Every field of it, as the file has it: what a template can name.
     pub fields: Map<String, Value>,
     /// Names its content, the bytes of its files included, whatever the order of its fields.

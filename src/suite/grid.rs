@@ -8,7 +8,7 @@ mod pool;
 mod scoring;
 mod workspace;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::backend::{self, registry};
 use crate::engine::{self, Clock, Emitter, Shutdown};
 use crate::event::{
     ArmName, BudgetRefused, CellEnded, CellIndex, CellStarted, FaultClass, Missing, MissingReason, NodeId,
-    Sheet, Stored, Trial,
+    Scores, Sheet, Stored, Trial, billed,
 };
 use crate::profile::Check;
 
@@ -30,9 +30,8 @@ use super::play::{Part, Played, Player, Stage, StageError, Text};
 use super::{Case, Scorers, Template};
 
 pub use cell::{Cell, Identity, cell_seed, missing};
-pub use pool::Pool;
+pub use pool::{Pool, Refused, Share};
 
-use pool::{Refused, Share};
 use scoring::{Judged, Rivals};
 use workspace::Work;
 
@@ -51,6 +50,8 @@ pub struct Arm {
     pub template: Option<Template>,
     /// The check of its profile.
     pub check: Option<Check>,
+    /// Whether its profile says that it costs nothing.
+    pub offline: bool,
     /// Whether its agent works in a directory.
     pub works: bool,
 }
@@ -296,7 +297,7 @@ impl<'a> Grid<'a> {
         };
         let place =
             workspace.as_ref().map_or_else(|| setting.stage.directory.clone(), |work| work.path.clone());
-        let oracle = case.check.as_ref().or(arm.check.as_ref()).and_then(|check| {
+        let oracle = case.check.as_deref().or(arm.check.as_ref()).and_then(|check| {
             let stage = &setting.stage;
             let environment = registry::check_environment(&stage.environment, &stage.secrets);
             backend::oracle(check, stage.guard.clone(), environment, &place, Arc::clone(&stage.secrets))
@@ -331,7 +332,9 @@ impl<'a> Grid<'a> {
                 return self.end_unplayed(cell, why);
             }
         };
-        self.pool.settle(share, played.attempts > 0, played.usage.as_ref());
+        let arm = self.setting.arms.get(cell.place.arm).and_then(Option::as_ref);
+        let usage = billed(arm.is_some_and(|arm| arm.offline), played.usage);
+        self.pool.settle(share, played.output.is_some() && usage.is_none(), usage.as_ref());
         if played.output.is_none() && cut_off(&played) {
             // What was cut off because somebody wanted the end has no end of its own: it is run again.
             return Ok(());
@@ -358,7 +361,7 @@ impl<'a> Grid<'a> {
             output.as_ref().map(|text| self.emitter.store(Stored::Blob, text.as_bytes())).transpose()?;
         let scores = match &output {
             Some(output) => self.score_at_once(cell, output, workspace.as_ref(), played.check.as_ref()),
-            None => BTreeMap::new(),
+            None => Scores::default(),
         };
         let Some(case) = self.setting.cases.get(cell.place.case) else { return Ok(()) };
         let ended = CellEnded {
@@ -399,7 +402,7 @@ impl<'a> Grid<'a> {
             prompts: Vec::new(),
             output_sha256: None,
             cut: false,
-            scores: BTreeMap::new(),
+            scores: Scores::default(),
             usage: None,
             attempts: 0,
             rounds: 0,

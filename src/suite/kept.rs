@@ -21,6 +21,8 @@ pub(super) struct Kept {
     /// Whether the attempt that is open has reported what it consumed.
     reported: bool,
     attempts: u64,
+    /// Whether an attempt was more than a refused request, which consumes nothing.
+    taken: bool,
     model: Option<String>,
     failure: Option<Failure>,
     check: Option<(bool, Option<f64>, String)>,
@@ -65,11 +67,13 @@ impl Kept {
             Kind::UsageReported(reported) => self.consumed(Some(&reported.usage)),
             Kind::AttemptFailed(failed) => {
                 // A request that was refused has consumed nothing; one that was at work has, and nobody says how much.
+                self.taken |= !failed.failure.is_refusal();
                 let worked = failed.failure.emitted_output || failed.failure.maybe_accepted;
                 self.unknown |= worked && !self.reported;
                 self.note(event);
             }
             Kind::AttemptFinished(finished) => {
+                self.taken = true;
                 self.unknown |= self.usage.is_some() && !self.reported;
                 self.cut = finished.is_cut();
             }
@@ -108,6 +112,8 @@ impl Kept {
         ) && self.failure.is_none();
         let usage = self.usage.map(|usage| Usage { usd: usage.usd.filter(|_| !self.unknown), ..usage });
         let output = ended.output.filter(|_| answered);
+        let refused = self.attempts > 0 && !self.taken;
+        let usage = usage.or_else(|| refused.then(|| Usage { usd: Some(0.0), ..Usage::default() }));
         Played {
             outcome: ended.outcome,
             failure: self.failure,

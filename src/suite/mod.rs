@@ -14,7 +14,9 @@ mod template;
 
 pub use crate::profile::{Template, TemplateError};
 pub use case::{Case, CaseErrors, CaseFile, CaseProblem, read_cases, survey_cases};
-pub use grid::{Arm, CONCURRENCY, Cell, Grid, GridEnd, Identity, Pool, Setting, cell_seed, missing, wall};
+pub use grid::{
+    Arm, CONCURRENCY, Cell, Grid, GridEnd, Identity, Pool, Refused, Setting, Share, cell_seed, missing, wall,
+};
 pub use play::{Part, Played, Player, Stage, StageError, Text};
 pub use score::{Answered, Later, ScoreError, Scorers};
 pub use split::{SplitPart, split_part};

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::account::Accounts;
-use crate::backend::registry::{self, Secrets, Unavailable};
-use crate::backend::{self, Guard, Image, Oracle};
+use crate::backend::registry::{Secrets, Unavailable};
+use crate::backend::{Guard, Image, Oracle};
 use crate::engine::{
-    self, Candidate, Cast, Clock, EngineError, OneTask, Parts, Plan, Shutdown, strip_front_matter,
+    self, Candidate, Cast, Clock, EngineError, Means, OneTask, Parts, Plan, Shutdown, Unreadable, Words,
 };
 use crate::event::{Event, Failure, NodeId, RunId, RunOutcome, Sha256, Usage};
 use crate::profile::Profile;
@@ -120,13 +120,8 @@ pub enum StageError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// A file that it names cannot be read.
-    #[error("cannot read {path}: {error}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    Words(#[from] Unreadable),
 }
 
 impl Stage {
@@ -136,29 +131,7 @@ impl Stage {
     ///
     /// What it needs is not there.
     pub fn player(&self, profile: Arc<Profile>) -> Result<Player, StageError> {
-        let read = |path: &PathBuf| {
-            std::fs::read_to_string(path).map_err(|error| StageError::File { path: path.clone(), error })
-        };
-        let system = match (&profile.prompt.system, &profile.prompt.system_file) {
-            (Some(system), _) => Some(system.clone()),
-            (None, Some(file)) => Some(read(file)?),
-            (None, None) => None,
-        };
-        let mut files = Vec::new();
-        for (index, path) in profile.prompt.files.iter().enumerate() {
-            let text = read(path)?;
-            files.push(if index == 0 { strip_front_matter(&text).to_owned() } else { text });
-        }
-        let mut images = Vec::new();
-        for path in &profile.prompt.images {
-            let bytes =
-                std::fs::read(path).map_err(|error| StageError::File { path: path.clone(), error })?;
-            let none = || StageError::File {
-                path: path.clone(),
-                error: std::io::Error::other("not an image of a kind that models take"),
-            };
-            images.push(Image::new(path.clone(), bytes).ok_or_else(none)?);
-        }
+        let Words { system, files, images } = Words::read(&profile)?;
         // Also where they are made for each workspace: what is not there is told before anything is spent.
         let candidates = self.candidates(&profile, &self.directory)?;
         let in_process = |one: &Candidate| {
@@ -226,22 +199,8 @@ impl Stage {
     }
 
     fn candidates(&self, profile: &Profile, workspace: &Path) -> Result<Vec<Candidate>, Unavailable> {
-        let candidate = |(index, profile): (usize, Profile)| {
-            let place = registry::Place {
-                profile: &profile,
-                environment: &self.environment,
-                guard: self.guard.clone(),
-                secrets: Arc::clone(&self.secrets),
-                workspace,
-            };
-            let harness = if self.dry_run {
-                registry::dry()
-            } else {
-                registry::harness(&place).map_err(|error| error.of_candidate(index))?
-            };
-            let party = backend::party(&place, &self.accounts);
-            Ok(Candidate { name: profile.describes(), harness, party, profile: Arc::new(profile) })
-        };
-        profile.candidates().into_iter().enumerate().map(candidate).collect()
+        let Self { environment, guard, secrets, accounts, dry_run, .. } = self;
+        let dry_run = *dry_run;
+        Means { environment, guard, secrets, accounts, workspace, dry_run }.chain(profile)
     }
 }

@@ -17,7 +17,7 @@ mod wanted;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::event::{CellIndex, Event, ScoreName, Scored, Sha256, Trial, Usage};
+use crate::event::{CellIndex, Event, ScoreName, Scored, Scores, Sha256, Trial, Usage};
 use crate::profile::{Compare, ScoreKind, Suite};
 
 use super::Case;
@@ -137,7 +137,7 @@ impl Scorers {
     }
 
     /// The scores that can be told now. What is not in it takes its time, or does not exist for the case.
-    pub fn at_once(&self, answered: &Answered<'_>) -> BTreeMap<ScoreName, Scored> {
+    pub fn at_once(&self, answered: &Answered<'_>) -> Scores {
         let scored = |ready: &Ready| Some((ready.name.clone(), ready.rule.at_once(answered, ready.pass)?));
         self.scores.iter().filter_map(scored).collect()
     }

@@ -4,6 +4,8 @@ mod before;
 mod cells;
 mod cut;
 mod interrupted;
+mod judged;
+mod money;
 mod seal;
 mod stored;
 mod verdicts;

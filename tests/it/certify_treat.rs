@@ -1,5 +1,7 @@
 //! `provost certify` with treatments, against a loopback chat server.
 
+mod ended;
+
 use std::collections::BTreeSet;
 
 use provost::event::Sha256;

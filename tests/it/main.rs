@@ -43,6 +43,7 @@ mod real_claude;
 mod real_codex;
 mod real_fallback;
 mod real_gemini;
+mod real_judge;
 mod real_model;
 mod real_model_clis;
 mod real_model_opencode;

@@ -9,7 +9,7 @@ use provost::backend::Guard;
 use provost::backend::account::{Accounts, Owner};
 use provost::backend::registry::Secrets;
 use provost::engine::Shutdown;
-use provost::event::{CellIndex, RunId, ScoreName, Scored, Sha256, Trial};
+use provost::event::{CellIndex, RunId, ScoreName, Scored, Scores, Sha256, Trial};
 use provost::journal::RunDir;
 use provost::profile::{Source, load, load_suite};
 use provost::suite::{Answered, Case, Later, ScoreError, Scorers, Stage};
@@ -79,7 +79,7 @@ impl Bench {
         let name = scorers.names_later().next().unwrap().clone();
         let case = Case::from_json(case).unwrap();
         let answered = answered(&case, output, rival);
-        assert_eq!(scorers.at_once(&answered), BTreeMap::new(), "it takes its time");
+        assert_eq!(scorers.at_once(&answered), Scores::default(), "it takes its time");
         // Many of them are asked at the same time.
         let later = movable(scorers.later(&answered, &name));
         tokio::time::timeout(3 * PATIENCE, later).await.expect("it hangs")

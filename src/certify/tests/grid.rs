@@ -57,6 +57,7 @@ fn arm(name: &str, role: ArmRole) -> ArmFixed {
         profile_sha256: Sha256::of(name.as_bytes()),
         harness: "chat".to_owned(),
         model: None,
+        offline: false,
         treatment: None,
         stored: None,
         provenance_sha256: Sha256::of(name.as_bytes()),
@@ -103,6 +104,7 @@ impl Grid {
             mde: None,
             mde_assumes: None,
             expected_usd: None,
+            expected: None,
             seed: 1337,
         };
         Self { plan, cases }
@@ -187,6 +189,6 @@ impl Grid {
     }
 }
 
-fn event(kind: Kind) -> Event {
+pub(crate) fn event(kind: Kind) -> Event {
     Event { seq: Seq(1), at: jiff::Timestamp::UNIX_EPOCH, node: NodeId::root(), kind }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::event;
 
+mod agreement;
 mod cut;
 mod foresight;
 mod grid;

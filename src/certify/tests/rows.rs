@@ -361,6 +361,44 @@ fn stubs() {
     }
 }
 
+/// An arm whose profile says that it is offline needs no usage; another one without is named.
+#[test]
+fn stubs_of_an_arm_that_is_offline() {
+    let value = |place: Place| vec![Some(if place.arm == 0 { 0.0 } else { 1.0 })];
+    let over = |offline: [bool; 2], cell: fn(Vec<Option<f64>>) -> Cell| {
+        let mut grid = Grid::new(gate(), 1, (12, 1), 1);
+        grid.plan.arms.iter_mut().zip(offline).for_each(|(arm, offline)| arm.offline = offline);
+        let sheet = grid.sheet(|place| Some(cell(value(place))));
+        (decide(&sheet).unwrap(), sheet)
+    };
+    let (both, sheet) = over([true, true], Cell::Stub);
+    assert_eq!(says(&both), (Verdict::Pass, &[Reason::Significant][..]));
+    assert!(both.certified.remarks.is_empty(), "{:?}", both.certified.remarks);
+    assert_eq!((sheet.spend().usd, sheet.spend().usd_known), (0.0, true));
+    assert_eq!(both.certified.candidates[0].savings_usd.map(|saved| saved.mean), Some(0.0));
+    for (offline, named, other) in
+        [([true, false], "candidate-0", "baseline"), ([false, true], "baseline", "candidate-0")]
+    {
+        let (one, sheet) = over(offline, Cell::Stub);
+        assert_eq!(says(&one), (Verdict::Inconclusive, &[Reason::StubCells][..]));
+        let remarks = one.certified.remarks.join("\n");
+        assert!(
+            remarks.contains(&format!("12 of the 12 answers of {named} have no reported usage")),
+            "{remarks}"
+        );
+        assert!(!remarks.contains(other), "{remarks}");
+        assert!(!sheet.spend().usd_known, "what nobody said is not nothing");
+    }
+    let (paid, sheet) = over([true, false], |values| Cell::Answered(values, Some(0.25)));
+    assert_eq!(paid.verdict, Verdict::Pass, "it is told, and decides nothing");
+    let remarks = paid.certified.remarks.join("\n");
+    assert!(
+        remarks.contains("baseline says that it is offline, and 12 of its 12 answers report dollars"),
+        "{remarks}"
+    );
+    assert_eq!(sheet.spend().usd, 6.0, "what was reported is billed");
+}
+
 /// Five claims of the same p are one in five: Holm over candidates and claims.
 #[test]
 fn many_candidates() {

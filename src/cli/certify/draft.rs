@@ -12,7 +12,7 @@ use crate::cli::run::no_run;
 use crate::engine::Request;
 use crate::event::{ArmRole, BudgetCeilings, Sha256, Sheet, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
-use crate::profile::{self, Profile, Source, Suite};
+use crate::profile::{self, Profile, Source, Suite, SuiteBudget};
 use crate::suite::{Case, SplitPart, read_cases, split_part};
 
 use super::CertifyArgs;
@@ -149,8 +149,11 @@ fn take_up(dir: RunDir, fresh: Option<Fresh>) -> Result<Prepared, CliError> {
             )
         }
         (None, None) => {
-            return Err(CliError::usage(format!("{} was killed before its plan was made", manifest.run))
-                .hint("start it anew"));
+            let place = dir.path().display();
+            return Err(CliError::usage(format!("{} was ended before its plan was made", manifest.run))
+                .hint(format!(
+                    "call it as it was called then, with `--out {place}`: what was treated is kept"
+                )));
         }
     };
     let tally = recovered.tally;
@@ -341,7 +344,8 @@ fn inputs(
 ) -> Result<Sha256, CliError> {
     let mut texts = Vec::new();
     for arm in arms {
-        let read = launch::read_files(&arm.profile)?;
+        let words = launch::words(&arm.profile)?;
+        let read = (words.system, words.files);
         let stored = arm.stored.as_ref().map(|stored| (stored.run().clone(), stored.plan_sha256().clone()));
         texts.push(canonical(&(arm.role, &arm.treatment, &*arm.profile, read, stored)));
         if arm.stored.is_none() {
@@ -349,6 +353,8 @@ fn inputs(
         }
     }
     let cases: Vec<&Sha256> = cases.iter().map(|case| &case.sha256).collect();
+    // A ceiling that was too low may be raised: what was paid for under it is kept.
+    let suite = Suite { budget: SuiteBudget::default(), ..suite.clone() };
     let rest = canonical(&(suite, cases, part, args.seed, args.allow_stubs, &args.rescore));
     texts.push(rest);
     let names: Vec<String> = texts.iter().map(|text| Sha256::of(text).to_string()).collect();

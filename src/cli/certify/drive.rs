@@ -133,7 +133,10 @@ pub(super) async fn drive(
     let finished = lock(&recorder).finish();
     let ended = outcome?;
     finished.map_err(environment)?;
-    finish::leave(context, common, args, &course.dir, &ended)?;
+    // What is left behind is made of what is on disk; the cases and rows of a large suite need not be there twice.
+    let dir = course.dir.clone();
+    drop(course);
+    finish::leave(context, common, args, &dir, &ended)?;
     Ok(ended.exit_code)
 }
 
@@ -316,7 +319,7 @@ impl Course<'_> {
     }
 
     /// The stored run of an arm, where an earlier process was ended before all of its cells were taken over.
-    fn stored_again(&self, run: &str, arm: usize) -> Result<Arc<super::stored::Stored>, CliError> {
+    pub(super) fn stored_again(&self, run: &str, arm: usize) -> Result<Arc<super::stored::Stored>, CliError> {
         let dir = journal::find(&self.root(), Some(run)).map_err(|error| {
             crate::cli::run::no_run(error)
                 .hint("cells of it are still to be taken over: call with the same arguments as before")
@@ -334,7 +337,7 @@ impl Course<'_> {
     /// The cells that have no answer yet, in the order of the plan.
     fn missing_cells(&self, plan: &Plan, fixed: &PlanFixed) -> Vec<Cell> {
         let units = certify::units(self.sheet.cases());
-        let arms: Vec<(Sha256, Sha256)> = plan
+        let who: Vec<(Sha256, Sha256)> = plan
             .arms
             .iter()
             .map(|arm| (Sha256::of(&canonical(&arm.provenance)), arm.template_sha256(&plan.shared)))
@@ -344,13 +347,12 @@ impl Course<'_> {
             let Some(of) = self.cases.get(case) else { continue };
             for trial in 1..=u64::from(plan.suite.trials.count) {
                 let trial = Trial(trial);
-                for (arm, planned) in plan.arms.iter().enumerate() {
+                for (arm, (planned, (who, template))) in plan.arms.iter().zip(&who).enumerate() {
                     let place = Place { arm, case, trial };
                     let Some(index) = self.sheet.cell(place) else { continue };
                     if planned.fixed.stored.is_some() {
                         continue;
                     }
-                    let (who, template) = &arms[arm];
                     let identity = Identity { arm: who, case: &of.sha256, template, trial, seed: plan.seed };
                     let key = identity.key();
                     let there = self.sheet.row(index).filter(|row| row.missing.is_none() && row.key == key);
@@ -373,7 +375,7 @@ impl Course<'_> {
     ) -> Result<GridEnd, CliError> {
         let setting = self.setting(plan, scorers)?;
         let answered = self.sheet.arms().iter().map(|arm| arm.answered).sum();
-        let mut pool = Pool::new(&plan.suite.budget, self.sheet.spend(), answered);
+        let mut pool = Pool::new(&self.suite.budget, self.sheet.spend(), answered);
         pool.charge_lost(self.sheet.lost());
         let mut early = Early::new(fixed, self.sheet.cases());
         let enough =
@@ -402,7 +404,7 @@ impl Course<'_> {
             scorers: Arc::new(scorers),
             base: plan.suite.cases.workspace.clone(),
             concurrency: concurrency(plan, self.args.jobs),
-            wall: crate::suite::wall(plan.suite.budget.wall.map(|wall| wall.0), used),
+            wall: crate::suite::wall(self.suite.budget.wall.map(|wall| wall.0), used),
             keep_workspaces: self.args.keep_workspaces,
             rescore: self.rescore,
             seed: plan.seed,
@@ -432,6 +434,7 @@ impl Course<'_> {
                 .transpose()
                 .map_err(|error| CliError::usage(error.to_string()))?,
             check: planned.profile.check.clone(),
+            offline: agent.offline,
             works: tools
                 || !matches!(agent.harness.as_str(), "chat" | "scripted")
                 || planned.profile.check.is_some(),
@@ -523,7 +526,7 @@ fn judges(context: &Context, suite: &Suite) -> Result<BTreeMap<PathBuf, Arc<Prof
 fn not_there(error: StageError) -> CliError {
     match error {
         StageError::Unavailable(error) => launch::unavailable(&error),
-        StageError::File { .. } => CliError::usage(error.to_string()),
+        StageError::Words(error) => launch::unreadable(&error),
         StageError::Engine(error) => environment(error),
     }
 }

@@ -1,6 +1,7 @@
 //! The end of a run of many cells: its verdict, its certificate, and everything that shows it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressDrawTarget;
@@ -88,7 +89,8 @@ pub(super) fn end(
     close(course, outcome, why)
 }
 
-const UNKNOWN: &str = "`budget.usd` of the suite is set, and something ran whose price nobody said";
+pub(super) const UNKNOWN: &str =
+    "`budget.usd` of the suite is set, and something ran whose price nobody said";
 
 /// Ends a run that was not begun, since it could not have answered.
 pub(super) fn underpowered(course: &mut Course<'_>, plan: &Plan, why: String) -> Result<RunEnded, CliError> {
@@ -112,6 +114,15 @@ pub(super) fn stopped(course: &mut Course<'_>) -> Result<RunEnded, CliError> {
     let asked = course.shutdown.asked();
     let outcome = asked.as_ref().map_or(RunOutcome::Stopped, |asked| asked.by.outcome());
     let why = asked.map_or_else(|| "stopped".to_owned(), |asked| asked.by.to_string());
+    close(course, outcome, why)
+}
+
+/// Ends a run whose budget does not cover what comes before its first cell.
+pub(super) fn unaffordable(
+    course: &mut Course<'_>,
+    outcome: RunOutcome,
+    why: String,
+) -> Result<RunEnded, CliError> {
     close(course, outcome, why)
 }
 
@@ -289,12 +300,14 @@ pub(super) fn sealed(dir: &RunDir) -> Result<Vec<Sealed>, CliError> {
         ["manifest.json", "plan.json", "cases.jsonl", "journal.jsonl", "prompts.jsonl", "outputs.jsonl"];
     let mut files = Vec::new();
     for name in names {
-        let bytes = match std::fs::read(dir.path().join(name)) {
-            Ok(bytes) => bytes,
+        let file = match File::open(dir.path().join(name)) {
+            Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(environment(error)),
         };
-        files.push(Sealed { file: name.to_owned(), bytes: bytes.len() as u64, sha256: Sha256::of(&bytes) });
+        let bytes = file.metadata().map_err(environment)?.len();
+        let sha256 = Sha256::of_reader(file).map_err(environment)?;
+        files.push(Sealed { file: name.to_owned(), bytes, sha256 });
     }
     Ok(files)
 }

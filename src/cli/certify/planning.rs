@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::certify::{self, Forecast, Foresight, Plan, PlanArm, Provenance, Shared, arm_name, canonical};
+use crate::certify::{
+    self, Forecast, Foresight, Known, Plan, PlanArm, Provenance, Shared, arm_name, canonical,
+};
 use crate::cli::error::{CliError, environment};
 use crate::cli::launch;
-use crate::event::{ArmFixed, ArmName, CaseFixed, CasesFixed, RunEnded, ScoreName, Sha256};
+use crate::event::{ArmFixed, ArmName, ArmRole, CaseFixed, CasesFixed, RunEnded, ScoreName, Sha256};
 use crate::journal::write_atomic;
 use crate::profile::Profile;
 use crate::suite::{Case, Scorers, Template};
@@ -100,6 +102,7 @@ impl Course<'_> {
             profile_sha256: provenance.profile.clone(),
             harness: asked.profile.agent.harness.clone(),
             model: asked.profile.agent.model.clone(),
+            offline: asked.profile.agent.offline,
             treatment: asked.treatment.clone(),
             stored: None,
             provenance_sha256: provenance.sha256(shared),
@@ -170,15 +173,14 @@ impl Course<'_> {
     pub(super) fn fix(&mut self, plan: &Plan, scorers: &Scorers) -> Result<Option<Foresight>, CliError> {
         let foresight = match &plan.gate {
             Some(gate) => {
-                let candidates =
-                    plan.arms.iter().filter(|arm| arm.fixed.role == crate::event::ArmRole::Candidate).count();
+                let candidates = plan.arms.iter().filter(|arm| arm.fixed.role == ArmRole::Candidate).count();
                 let forecast = Forecast {
                     units: plan.units,
                     cases: plan.cases,
                     trials: u64::from(plan.suite.trials.count),
                     candidates: candidates as u64,
                     gate,
-                    known: None,
+                    known: self.known(plan),
                 };
                 Some(certify::foresight(&forecast).map_err(|error| CliError::usage(error.to_string()))?)
             }
@@ -188,9 +190,10 @@ impl Course<'_> {
             let root = self.root();
             let uses = super::uses::count(&root, plan).map_err(environment)?;
             let seen = foresight.as_ref().and_then(|seen| Some((seen.mde?, seen.assumes.clone())));
-            self.emitter.emit(plan.fixed(uses, seen, None)).map_err(environment)?;
+            let expected = self.expected(plan)?;
+            self.emitter.emit(plan.fixed(uses, seen, Some(expected))).map_err(environment)?;
             if !self.args.dry_run {
-                super::uses::note(&root, plan, &self.manifest.run).map_err(environment)?;
+                super::uses::note(&root, plan, &self.manifest.run, self.dir.path()).map_err(environment)?;
             }
             self.fold();
         } else if self.sheet.plan().is_some_and(|fixed| fixed.plan_sha256 != plan.sha256()) {
@@ -216,6 +219,23 @@ impl Course<'_> {
         self.emitter.sync().map_err(environment)?;
         self.fold();
         Ok(foresight)
+    }
+
+    /// What the stored baseline says of the score that decides, where that is made as it was then.
+    fn known(&self, plan: &Plan) -> Option<Known> {
+        let name = &plan.gate.as_ref()?.score;
+        let arm = plan.arms.iter().position(|arm| arm.fixed.role == ArmRole::Baseline)?;
+        let run = plan.arms.get(arm)?.fixed.stored.as_ref()?;
+        let stored = match self.asked.get(arm).and_then(|asked| asked.stored.clone()) {
+            Some(stored) => stored,
+            None => self.stored_again(run, arm).ok()?,
+        };
+        let own = plan.shared.scorers.get(name)?;
+        if stored.plan().shared.scorers.get(name) != Some(own) {
+            return None;
+        }
+        let values = |case: &Case| stored.values(&case.sha256, plan.shared.trials, name);
+        Known::of(&self.cases.iter().map(values).collect::<Vec<_>>())
     }
 
     pub(super) fn root(&self) -> PathBuf {
@@ -260,6 +280,6 @@ impl Course<'_> {
 /// The version of this program, and the hash of its file.
 fn own_binary() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let bytes = std::env::current_exe().and_then(std::fs::read);
-    bytes.map_or_else(|_| version.to_owned(), |bytes| format!("{version} {}", Sha256::of(&bytes)))
+    let sha256 = std::env::current_exe().and_then(std::fs::File::open).and_then(Sha256::of_reader);
+    sha256.map_or_else(|_| version.to_owned(), |sha256| format!("{version} {sha256}"))
 }

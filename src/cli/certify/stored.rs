@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::certify::{Plan, PlanArm};
 use crate::cli::error::{CliError, environment};
-use crate::event::{CaseFixed, CellEnded, CellIndex, Kind, RunId, ScoreName, Scored, Sha256, Sheet, Trial};
+use crate::event::{CaseFixed, CellEnded, CellIndex, Kind, RunId, ScoreName, Sha256, Sheet, Trial};
 use crate::journal::{Manifest, Reader, RunDir, Texts};
 
 use super::draft::read_plan;
@@ -92,6 +92,13 @@ impl Stored {
         &self.plan.arms[self.arm]
     }
 
+    /// The values of a score over the trials of a case that were answered.
+    pub(super) fn values(&self, case: &Sha256, trials: u32, score: &ScoreName) -> Vec<f64> {
+        let cell = |trial: u32| self.cells.get(&(case.clone(), Trial(u64::from(trial))));
+        let value = |trial: u32| cell(trial)?.scores.get(score)?.value.filter(|value| value.is_finite());
+        (1..=trials).filter_map(value).collect()
+    }
+
     /// The cell of a case and trial, with the scores that were made in the same way.
     pub(super) fn cell(
         &self,
@@ -101,7 +108,7 @@ impl Stored {
     ) -> Option<(CellEnded, Option<Vec<u8>>)> {
         let cell = self.cells.get(&(case.sha256.clone(), trial))?;
         let mut cell = cell.clone();
-        cell.scores.retain(|name: &ScoreName, _: &mut Scored| same(name));
+        cell.scores.retain(same);
         let output =
             cell.output_sha256.as_ref().and_then(|sha256| self.texts.get(crate::event::Stored::Blob, sha256));
         Some((cell, output))

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::certify::{Plan, treat};
+use crate::certify::{self, Plan, treat};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
 use crate::cli::launch;
 use crate::event::{
-    Event, FaultClass, Kind, NodeId, RunEnded, Sha256, Spend, Stored as Kept, TreatmentApplied, Usage,
+    BudgetRefused, Event, FaultClass, Kind, NodeId, RunEnded, RunOutcome, Sha256, Spend, Stored as Kept,
+    TreatmentApplied, TreatmentStarted, Usage, billed,
 };
 use crate::journal::{Reader, RunDir, Texts};
 use crate::profile::{self, Profile, Source, Suite, Treatment};
-use crate::suite::{Part, Played};
+use crate::suite::{Part, Played, Pool, Refused};
 
 use super::drive::{Course, cell_profile};
 use super::finish;
@@ -64,6 +65,16 @@ impl Bench {
         Ok(bench)
     }
 
+    /// Who is asked for a treatment, where it names a profile.
+    fn compressor(&self, treatment: &Treatment) -> Option<Arc<Profile>> {
+        treatment.profile.as_ref().and_then(|path| self.profiles.get(path)).cloned()
+    }
+
+    /// Names a treatment, with the compressor's profile as it is now.
+    fn names(&self, treatment: &Treatment) -> Sha256 {
+        treat::names(treatment, self.compressor(treatment).as_deref())
+    }
+
     /// The profiles: what they name may be a secret.
     pub(super) fn profiles(&self) -> impl Iterator<Item = &Profile> {
         self.profiles.values().map(|profile| &**profile)
@@ -75,7 +86,8 @@ impl Bench {
         for event in Reader::open(dir).map_err(environment)? {
             let Kind::TreatmentApplied(applied) = event.map_err(environment)?.kind else { continue };
             // A profile's file may be another one by now.
-            let same = suite.treatments.get(&applied.treatment).is_some_and(|one| one.profile.is_none());
+            let now = suite.treatments.get(&applied.treatment).map(|one| self.names(one));
+            let same = now.is_some() && now == applied.sha256;
             let text = texts.get(Kept::Prompt, &applied.after_sha256).map(String::from_utf8);
             if let (true, None, Some(Ok(text))) = (same, &applied.skipped, text) {
                 self.done.insert((applied.treatment, applied.before_sha256), text);
@@ -118,9 +130,8 @@ pub(super) async fn apply(
             .hint("it treats `prompt.system` and `prompt.files`, never `prompt.template` or a case")
             .into());
     }
-    let compressor = treatment.profile.as_ref().and_then(|path| course.bench.profiles.get(path)).cloned();
-    let sha256 = treat::names(&treatment, compressor.as_deref());
-    let work = Work { name, treatment: &treatment, candidate: profile, compressor };
+    let (compressor, sha256) = (course.bench.compressor(&treatment), course.bench.names(&treatment));
+    let work = Work { name, treatment: &treatment, candidate: profile, compressor, sha256: &sha256 };
     let system = match system {
         Some(text) => Some(work.text(course, text).await?),
         None => None,
@@ -138,6 +149,8 @@ struct Work<'a> {
     treatment: &'a Treatment,
     candidate: &'a Profile,
     compressor: Option<Arc<Profile>>,
+    /// Names it.
+    sha256: &'a Sha256,
 }
 
 impl Work<'_> {
@@ -153,6 +166,7 @@ impl Work<'_> {
             treatment: self.name.to_owned(),
             after_sha256: before_sha256.clone(),
             before_sha256,
+            sha256: Some(self.sha256.clone()),
             words_before: target.before,
             words_target: target.wanted,
             words_after: target.before,
@@ -192,7 +206,9 @@ impl Work<'_> {
         let mut wrong: Vec<String> = Vec::new();
         let mut spend = Spend::default();
         for (called, profile) in self.compressors(target)? {
-            let played = self.play(course, &profile, text, target).await?;
+            self.reserve(course, &profile, text, target, applied)?;
+            let mut played = self.play(course, &profile, text, target, applied).await?;
+            played.usage = billed(profile.agent.offline, played.usage);
             bill(applied, &mut spend, &played);
             if cut_off(&played) {
                 // What was billed stays on record; the text is treated again when the run goes on.
@@ -226,6 +242,40 @@ impl Work<'_> {
         }))
     }
 
+    /// Sees that what is left of the budget of the suite covers one more request, as it must for a cell.
+    fn reserve(
+        &self,
+        course: &mut Course<'_>,
+        profile: &Profile,
+        text: &str,
+        target: &treat::Target,
+        applied: &TreatmentApplied,
+    ) -> Result<(), NoPlan> {
+        let mut spent = course.sheet.spend();
+        if applied.attempts > 0 {
+            spent.bill(applied.usage.as_ref());
+        }
+        let bytes = treat::ask(text, target).len() as u64;
+        let answer = profile.model.max_output_tokens.map_or(ANSWER_TOKENS, u64::from);
+        // Without a price nobody knows, as of a first cell.
+        let usd = certify::most(profile, bytes, 1).unwrap_or(0.0);
+        let mut pool = Pool::new(&course.suite.budget, spent, 0);
+        let what = format!("the treatment `{}`", self.name);
+        let (refused, outcome) = match pool.reserve_for(&what, bytes / BYTES_A_TOKEN + answer, usd) {
+            Ok(_) | Err(Refused::Later) => return Ok(()),
+            Err(Refused::Over { why, shortfall }) => {
+                (BudgetRefused { why, shortfall: Some(shortfall) }, RunOutcome::BudgetExhausted)
+            }
+            Err(Refused::Unknown) => {
+                (BudgetRefused { why: finish::UNKNOWN.to_owned(), shortfall: None }, RunOutcome::SpendUnknown)
+            }
+        };
+        let why = refused.why.clone();
+        course.emitter.emit(refused).map_err(environment)?;
+        left(course, applied, &why)?;
+        Err(NoPlan::Ended(Box::new(finish::unaffordable(course, outcome, why)?)))
+    }
+
     /// Who is asked, in order, with what they are called.
     fn compressors(&self, target: &treat::Target) -> Result<Vec<(String, Profile)>, CliError> {
         if let Some(profile) = &self.compressor {
@@ -250,6 +300,7 @@ impl Work<'_> {
         profile: &Profile,
         text: &str,
         target: &treat::Target,
+        applied: &TreatmentApplied,
     ) -> Result<Played, CliError> {
         let player = course.player(&cell_profile(profile, &course.suite, None))?;
         course.bench.asked += 1;
@@ -265,6 +316,9 @@ impl Work<'_> {
             workspace: place.path().to_owned(),
             oracle: None,
         };
+        let (treatment, before_sha256) = (applied.treatment.clone(), applied.before_sha256.clone());
+        course.emitter.emit(TreatmentStarted { treatment, before_sha256 }).map_err(environment)?;
+        course.emitter.sync().map_err(environment)?;
         let how = course.stage.play(&player, part).await.map_err(environment)?;
         for event in &how.notable {
             course.emitter.emit_of(node.clone(), event.kind.clone()).map_err(environment)?;
@@ -275,6 +329,11 @@ impl Work<'_> {
         Ok(how)
     }
 }
+
+/// A compressor whose profile says no ceiling is taken to answer with so many tokens.
+const ANSWER_TOKENS: u64 = 4_096;
+/// Bytes of a prompt that are taken for one token.
+const BYTES_A_TOKEN: u64 = 3;
 
 const NOTHING: Usage = Usage { input: 0, output: 0, cache_read: 0, cache_write: 0, usd: Some(0.0) };
 

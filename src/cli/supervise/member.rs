@@ -14,7 +14,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
 use crate::cli::launch::{self, Again, Given};
 use crate::cli::record::{Recorder, lock};
-use crate::engine::{self, Cast, EngineError, Parts, Plan, Request, Shutdown, Taken};
+use crate::engine::{self, Cast, EngineError, Parts, Plan, Request, Shutdown, Taken, Words};
 use crate::event::{PhaseName, RunEnded, RunId};
 use crate::journal::{self, Manifest, RunDir, RunState, Writer};
 use crate::profile::{Dirty, Profile, Supervise};
@@ -213,10 +213,9 @@ impl Member {
         let mut casts = Vec::new();
         let mut players = Vec::new();
         for (phase, profile) in phases(&self.profile, &settings) {
-            let (system, files) = launch::read_files(&profile)?;
+            let Words { system, files, images } = launch::words(&profile)?;
             let task = launch::put(&profile, &self.task)?;
             let said = task.clone().unwrap_or_else(|| self.task.clone());
-            let images = launch::read_images(&profile)?;
             let candidates =
                 launch::candidates(context, false, &profile, &self.manifest, guard, secrets, &accounts)?;
             let schedule = profile.supervise.as_ref().and_then(|supervise| supervise.schedule.as_ref());

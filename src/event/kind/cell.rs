@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Scores;
 use crate::event::{
     ArmName, CaseId, CellIndex, Certified, FaultClass, GateFixed, ScoreName, Sha256, Trial, Usage, Verdict,
 };
@@ -50,8 +51,27 @@ pub struct PlanFixed {
     /// What the run is expected to cost, dollars; absent where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_usd: Option<f64>,
+    /// The same in words: where it is from, or why nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// The seed of the order and of every draw.
     pub seed: u64,
+}
+
+/// What a run is expected to cost, before its first cell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// Dollars, as earlier runs had it; absent where that is not known of every part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<f64>,
+    /// Dollars that it is not expected to exceed, where some part has no more than such a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_usd: Option<f64>,
+    /// Where that is from, or why nobody knows, in words.
+    pub says: String,
+    /// What this means for the ceiling of the suite, where it is not enough or may not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<String>,
 }
 
 /// One arm of the plan.
@@ -70,6 +90,9 @@ pub struct ArmFixed {
     /// The model; absent when the harness chooses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Whether its profile says that it costs nothing, and need not report any usage.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
     /// The treatment on its prompt; absent for "as is".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub treatment: Option<String>,
@@ -78,6 +101,22 @@ pub struct ArmFixed {
     pub stored: Option<String>,
     /// Names all that its cells depend on, beside the case: profile, prompt, tools, treatment, judge, data, binary.
     pub provenance_sha256: Sha256,
+}
+
+impl ArmFixed {
+    /// What a cell of it is billed for: of one that is offline, no dollars where nobody said any.
+    pub fn billed(&self, usage: Option<Usage>) -> Option<Usage> {
+        billed(self.offline, usage)
+    }
+}
+
+/// What is billed, of an agent that is `offline` or not.
+pub fn billed(offline: bool, usage: Option<Usage>) -> Option<Usage> {
+    if !offline {
+        return usage;
+    }
+    let usage = usage.unwrap_or_default();
+    Some(Usage { usd: usage.usd.or(Some(0.0)), ..usage })
 }
 
 /// What an arm is there for.
@@ -150,8 +189,8 @@ pub struct CellEnded {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
     /// The scores that are known at once; others follow as `cell.scored`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub scores: BTreeMap<ScoreName, Scored>,
+    #[serde(default, skip_serializing_if = "Scores::is_empty")]
+    pub scores: Scores,
     /// All that was consumed, failed attempts included; absent when nobody said anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
@@ -223,6 +262,9 @@ pub struct Scored {
     /// How far repeated judgements agree, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
+    /// What each of several judgements said, by dimension, from 0 to 1 in favour of the answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub judgements: BTreeMap<String, Vec<f64>>,
 }
 
 /// A score of an answer that came after its cell's end: a judge's, a command's, or one of stored outputs.
@@ -254,6 +296,15 @@ pub struct CellScored {
     pub model: Option<String>,
 }
 
+/// Somebody is asked to treat a text. One without a `treatment.applied` behind it was cut off, and what it has spent is not known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TreatmentStarted {
+    /// The treatment, as the suite names it.
+    pub treatment: String,
+    /// The text.
+    pub before_sha256: Sha256,
+}
+
 /// A treatment was applied to a text, once for all cells that share it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TreatmentApplied {
@@ -263,6 +314,9 @@ pub struct TreatmentApplied {
     pub before_sha256: Sha256,
     /// The text after; the one before where it was skipped.
     pub after_sha256: Sha256,
+    /// Names how it was made: its share, who was to do it, and our own words. A later call takes the text over where this is equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256>,
     /// Words before.
     pub words_before: u64,
     /// Words that were asked for.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Kind, NodeId, ScoreName, Spend, Verdict};
+use crate::event::{ArmName, Event, Kind, NodeId, ScoreName, Spend, Verdict, billed};
 
 /// What is counted of cells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Cells {
     pub sum: f64,
     /// The verdict.
     pub verdict: Option<Verdict>,
+    /// The arms that are offline: what nobody says of them is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offline: Vec<ArmName>,
     /// The cell that the run itself is, where it is played as one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<NodeId>,
@@ -45,6 +48,8 @@ impl Cells {
         match kind {
             Kind::PlanFixed(plan) => {
                 self.planned = plan.cells;
+                let offline = plan.arms.iter().filter(|arm| arm.offline);
+                self.offline = offline.map(|arm| arm.name.clone()).collect();
                 let gate = plan.gate.as_ref().map(|gate| gate.score.clone());
                 self.score = gate.or_else(|| plan.scores.first().cloned());
             }
@@ -60,7 +65,8 @@ impl Cells {
                 self.missing = self.missing.min(self.planned.saturating_sub(self.answered));
                 self.retries += ended.attempts.saturating_sub(1);
                 if ended.attempts > 0 {
-                    spend.bill(ended.usage.as_ref());
+                    let offline = self.offline.contains(&ended.arm);
+                    spend.bill(billed(offline, ended.usage).as_ref());
                 }
                 let value = self.score.as_ref().and_then(|name| ended.scores.get(name)?.value);
                 self.count(value);

@@ -21,6 +21,10 @@ pub struct Agent {
     /// A table of `[endpoints]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// That it costs nothing, and need not report any usage: a script, or a model on a machine of one's own. What nobody
+    /// reported is unknown of every other agent, and `certify` takes no answers of such for evidence; of this one it is nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
     /// Context that the model takes, tokens; absent means that it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,

@@ -182,7 +182,9 @@ pub struct ScoreOptions {
     /// judge: holds the answer against another one, in both orders, instead of grading it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<Compare>,
-    /// judge: how often it judges an answer; 1 when absent, and then once in each order where it compares.
+    /// judge: how often it judges an answer; 1 when absent, and then once in each order where it compares. From 2 on the
+    /// reports say how far it agrees with itself over all answers of an arm: Krippendorff's alpha, reliable from 0.8 on,
+    /// for tentative conclusions from 0.667 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<u32>,
 }

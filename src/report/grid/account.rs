@@ -169,10 +169,15 @@ pub(super) fn missing(sheet: &Sheet) -> Vec<String> {
 pub(super) fn remarks(sheet: &Sheet, certified: Option<&Certified>) -> Vec<String> {
     let mut remarks: Vec<String> =
         certified.iter().flat_map(|certified| &certified.remarks).map(|it| style::clean(it)).collect();
+    remarks.extend(certified.iter().flat_map(|certified| agreements(certified)));
     remarks.extend(sheet.plan().and_then(foresight::uses));
     if sheet.lost() > 0 {
         let cells = text::plural(sheet.lost(), "cell");
         remarks.push(format!("{cells} cut off by the end of a process: what they have spent is not known"));
+    }
+    if sheet.lost_treatments() > 0 {
+        let asked = text::plural(sheet.lost_treatments(), "treatment");
+        remarks.push(format!("{asked} cut off by the end of a process: what they have spent is not known"));
     }
     if sheet.late() > 0 {
         let results = text::plural(sheet.late(), "result");
@@ -181,10 +186,36 @@ pub(super) fn remarks(sheet: &Sheet, certified: Option<&Certified>) -> Vec<Strin
     remarks
 }
 
+/// How far judges agree with themselves, a line for each arm and score that was judged several times.
+pub(super) fn agreements(certified: &Certified) -> Vec<String> {
+    let said = |figures: &crate::event::ArmFigures| {
+        let agreement = figures.agreement.as_ref()?;
+        let what = words::reliability(agreement.means);
+        let mut line = format!(
+            "the judge of {} agrees with itself on {} at \u{3b1} {:.2} ({} judged more than once): {what}",
+            figures.score,
+            figures.arm,
+            agreement.alpha,
+            text::plural(agreement.units, "grade"),
+        );
+        let parts: Vec<String> =
+            agreement.dimensions.iter().map(|(name, alpha)| format!("{name} {alpha:.2}")).collect();
+        if !parts.is_empty() {
+            let _ = write!(line, "; {}", parts.join(", "));
+        }
+        Some(style::clean(&line))
+    };
+    certified.arms.iter().filter_map(said).collect()
+}
+
 /// What was spent, by whom: name and amount.
 pub(super) fn spend(sheet: &Sheet) -> Vec<(String, crate::event::Spend)> {
     let plan = sheet.plan();
-    let arms = plan.iter().flat_map(|plan| &plan.arms).map(|arm| style::clean(arm.name.as_str()));
+    let called = |arm: &crate::event::ArmFixed| {
+        let offline = if arm.offline { " (offline)" } else { "" };
+        format!("{}{offline}", style::clean(arm.name.as_str()))
+    };
+    let arms = plan.iter().flat_map(|plan| &plan.arms).map(called);
     let mut rows: Vec<_> = arms.zip(sheet.arms()).map(|(name, totals)| (name, totals.spend)).collect();
     for (name, spend) in [("judges", sheet.judges()), ("treatments", sheet.treatments())] {
         if !spend.tokens_known || spend.charged_tokens() > 0 || spend.usd > 0.0 {

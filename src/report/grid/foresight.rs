@@ -16,12 +16,25 @@ pub(super) fn lines(plan: &PlanFixed, look: Look) -> Vec<String> {
     } else {
         lines.push("no gate: the suite only measures".to_owned());
     }
-    lines.push(match plan.expected_usd {
-        Some(usd) => format!("expected spend: {}", style::dollars(usd)),
-        None => "expected spend: unknown".to_owned(),
-    });
+    lines.push(format!("expected spend: {}", expected(plan)));
+    lines.extend(plan.expected.iter().filter_map(|expected| expected.over.as_deref()).map(style::clean));
     lines.extend(uses(plan));
     lines
+}
+
+/// What it is expected to cost, and where that is from.
+pub(super) fn expected(plan: &PlanFixed) -> String {
+    let most = plan.expected.as_ref().and_then(|expected| expected.most_usd);
+    let what = match (plan.expected_usd, most) {
+        (Some(usd), _) => style::dollars(usd),
+        (None, Some(most)) => format!("at most about {}", style::dollars(most)),
+        (None, None) => "unknown".to_owned(),
+    };
+    match plan.expected.as_ref().map(|expected| style::clean(&expected.says)).filter(|says| !says.is_empty())
+    {
+        Some(says) => format!("{what} ({says})"),
+        None => what,
+    }
 }
 
 /// How worn out the part is.
@@ -55,6 +68,7 @@ fn arm(arm: &ArmFixed, look: Look) -> String {
     if arm.profile != arm.name.as_str() {
         parts.push(format!("profile {}", arm.profile));
     }
+    parts.extend(arm.offline.then(|| "offline".to_owned()));
     parts.extend(arm.treatment.as_ref().map(|treatment| format!("treatment {treatment}")));
     parts.extend(arm.stored.as_ref().map(|run| format!("stored, from {run}")));
     let parts: Vec<String> = parts.iter().map(|part| style::clean(part)).collect();

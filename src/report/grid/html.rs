@@ -22,7 +22,7 @@ use sha2::Digest as _;
 
 use self::interval::Axis;
 use self::verdict::PlotRow;
-use super::{GridView, figure, outcome, words};
+use super::{GridView, figure, foresight, outcome, words};
 use crate::event::{ArmRole, GateMode, PlanFixed, TreatmentApplied};
 use crate::report::human::{clean, style};
 
@@ -144,7 +144,7 @@ fn of_plan(view: &GridView<'_>, plan: &PlanFixed) -> Value {
         evidence => view.sheet.verdict().map(|reached| reached.evidence_sha256.as_str()),
         mde => plan.mde.map(|mde| figures::value(mde, plan.gate.as_ref().is_none_or(|gate| gate.mode != GateMode::Threshold))),
         mde_assumes => clean(plan.mde_assumes.as_deref().unwrap_or_default()),
-        expected => plan.expected_usd.map(figures::dollars),
+        expected => (plan.expected.is_some() || plan.expected_usd.is_some()).then(|| foresight::expected(plan)),
         lost => view.sheet.lost(),
         late => view.sheet.late(),
         arms => arms,

@@ -202,7 +202,7 @@ fn cell(ended: &CellEnded) -> String {
 /// `  fixer-v2, case-17, trial 2 · exact 1.000 · 120 tokens · 1.2s`
 fn answered(ended: &CellEnded, look: Look) -> String {
     let mut parts = vec![format!("  {}", cell(ended))];
-    for (score, scored) in &ended.scores {
+    for (score, scored) in ended.scores.iter() {
         let value = scored.value.map_or_else(|| "unknown".to_owned(), figure::number);
         parts.push(format!("{} {value}", style::clean(score.as_str())));
     }

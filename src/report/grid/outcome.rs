@@ -55,7 +55,7 @@ pub(super) fn outcome(stands: Option<&Stands<'_>>, score: &ScoreName) -> Outcome
         let class = gone.class.map_or_else(String::new, |class| format!("{class}: "));
         return missing(gone.reason, &format!("{class}{}", gone.evidence));
     }
-    let Some(scored) = stands.scores.get(score) else { return Outcome::Absent };
+    let Some(scored) = stands.score(score) else { return Outcome::Absent };
     let why = scored.why.as_deref().unwrap_or_default();
     match (scored.passed, scored.value) {
         (Some(true), _) => Outcome::Passed,

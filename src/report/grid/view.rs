@@ -33,10 +33,26 @@ pub struct GridView<'a> {
 pub struct Stands<'a> {
     /// Its end.
     pub ended: &'a CellEnded,
-    /// Its scores; a later one replaces an earlier one of the same name.
-    pub scores: BTreeMap<&'a ScoreName, &'a Scored>,
-    /// The later score that stands of each name, with what the judge was sent and said.
-    pub judged: BTreeMap<&'a ScoreName, &'a CellScored>,
+    /// The scores that came later, in their order.
+    later: Vec<&'a CellScored>,
+}
+
+impl<'a> Stands<'a> {
+    /// What a score says: the last word of it.
+    pub fn score(&self, name: &ScoreName) -> Option<&'a Scored> {
+        self.judged(name).map(|later| &later.scored).or_else(|| self.ended.scores.get(name))
+    }
+
+    /// The later score of that name that stands, with what the judge was sent and said.
+    pub fn judged(&self, name: &ScoreName) -> Option<&'a CellScored> {
+        self.later.iter().rev().find(|later| later.score == *name).copied()
+    }
+
+    /// Its scores by their names.
+    pub fn scores(&self) -> BTreeMap<&'a ScoreName, &'a Scored> {
+        let later = self.later.iter().map(|later| (&later.score, &later.scored));
+        self.ended.scores.iter().chain(later).collect()
+    }
 }
 
 impl<'a> GridView<'a> {
@@ -51,14 +67,12 @@ impl<'a> GridView<'a> {
         for ended in self.cells.iter().filter(|ended| self.sheet.place(ended.cell).is_some()) {
             let answered = standing.get(&ended.cell).is_some_and(|stands| stands.ended.missing.is_none());
             if !answered {
-                let scores = ended.scores.iter().collect();
-                standing.insert(ended.cell, Stands { ended, scores, judged: BTreeMap::new() });
+                standing.insert(ended.cell, Stands { ended, later: Vec::new() });
             }
         }
         for scored in self.scored.iter().filter(|scored| self.sheet.score(&scored.score).is_some()) {
             if let Some(stands) = standing.get_mut(&scored.cell) {
-                stands.scores.insert(&scored.score, &scored.scored);
-                stands.judged.insert(&scored.score, scored);
+                stands.later.push(scored);
             }
         }
         standing

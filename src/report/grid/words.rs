@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::event::{ArmRole, FaultClass, GateMode, MissingReason, Reason, Sheet, Verdict};
+use crate::event::{ArmRole, FaultClass, GateMode, MissingReason, Reason, Reliability, Sheet, Verdict};
 use crate::report::human::style::Ink;
 
 const MENDED: &str = "Look at the cases that were lost, mend the candidate and certify it again.";
 const GO_ON: &str = "Call the same command again with the same --out: it does only what is missing.";
+const RAISED: &str = "Raise the budget and call the same command again: what was paid for is kept.";
 const MORE_CASES: &str = "Add cases. More trials help only against the noise within a case.";
 const SHIP: &str = "It may ship.";
 
@@ -41,7 +42,7 @@ pub fn words(reason: Reason) -> (&'static str, &'static str) {
         }
         Reason::StubCells => (
             "Cells have an answer and no reported usage, and nobody said that the agent is offline.",
-            "Give --allow-stubs if it is offline; else find out why it reports nothing.",
+            "Set `agent.offline` in its profile if it costs nothing, or give --allow-stubs; else find out why it reports nothing.",
         ),
         Reason::NoMargin => ("The lift may be above the margin or not.", MORE_CASES),
         Reason::NonInferiorityUnproven => {
@@ -57,10 +58,7 @@ pub fn words(reason: Reason) -> (&'static str, &'static str) {
             "There was no answer to measure on an arm.",
             "See why the cells are missing, mend that and call the same command again.",
         ),
-        Reason::BudgetExhausted => (
-            "The budget ended before the evidence was there.",
-            "Raise the budget and call the same command again: what was paid for is kept.",
-        ),
+        Reason::BudgetExhausted => ("The budget ended before the evidence was there.", RAISED),
         Reason::Interrupted => ("Somebody ended it before the evidence was there.", GO_ON),
         Reason::Underpowered => (
             "The plan cannot see the effect that it was asked to see.",
@@ -105,7 +103,7 @@ fn mends(reason: MissingReason, class: Option<FaultClass>) -> &'static str {
         (MissingReason::Timeout, _) => {
             "Call the same command again with the same --out; where the agent needs longer, raise the times of [round], with another --out."
         }
-        (MissingReason::Budget, _) => "Raise the ceiling that was met, and certify it with another --out.",
+        (MissingReason::Budget, _) => RAISED,
         (
             _,
             Some(
@@ -118,6 +116,15 @@ fn mends(reason: MissingReason, class: Option<FaultClass>) -> &'static str {
             ),
         ) => "Mend what the missing cells name, and call the same command again with the same --out.",
         _ => GO_ON,
+    }
+}
+
+/// What an agreement of judges with themselves means.
+pub(super) fn reliability(means: Reliability) -> &'static str {
+    match means {
+        Reliability::Reliable => "reliable",
+        Reliability::Tentative => "good for tentative conclusions only",
+        Reliability::Unreliable => "unreliable; its grades are noise for the most part",
     }
 }
 

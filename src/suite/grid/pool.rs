@@ -80,10 +80,26 @@ impl Pool {
             self.flying += 1;
             return Ok(Share::default());
         }
+        self.take(self.mean(prompt as u64), "a cell")
+    }
+
+    /// Sets aside what something else may consume, which `what` calls by its name: a treatment.
+    ///
+    /// # Errors
+    ///
+    /// The pool cannot cover it.
+    pub fn reserve_for(&mut self, what: &str, tokens: u64, usd: f64) -> Result<Share, Refused> {
+        if !self.is_bounded() {
+            self.flying += 1;
+            return Ok(Share::default());
+        }
+        self.take(Share { tokens, usd }, what)
+    }
+
+    fn take(&mut self, share: Share, what: &str) -> Result<Share, Refused> {
         if self.usd.is_some() && !self.spent.usd_known {
             return Err(Refused::Unknown);
         }
-        let share = self.mean(prompt as u64);
         let tokens =
             self.spent.charged_tokens().saturating_add(self.held.tokens).saturating_add(share.tokens);
         let usd = self.spent.usd + self.held.usd + share.usd;
@@ -91,7 +107,7 @@ impl Pool {
             #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
             (Some(ceiling), _) if tokens > ceiling => Some((
                 format!(
-                    "`budget.tokens` of the suite is {ceiling}; {} are used, and a cell takes about {}",
+                    "`budget.tokens` of the suite is {ceiling}; {} are used, and {what} takes about {}",
                     self.spent.charged_tokens(),
                     share.tokens
                 ),
@@ -99,7 +115,7 @@ impl Pool {
             )),
             (_, Some(ceiling)) if usd > ceiling => Some((
                 format!(
-                    "`budget.usd` of the suite is {ceiling}; ${:.4} are spent, and a cell takes about ${:.4}",
+                    "`budget.usd` of the suite is {ceiling}; ${:.4} are spent, and {what} takes about ${:.4}",
                     self.spent.usd, share.usd
                 ),
                 usd - ceiling,
@@ -118,24 +134,27 @@ impl Pool {
         }
     }
 
-    /// Gives a share back, and takes what was really consumed. `asked`: whether anything was.
-    pub fn settle(&mut self, share: Share, asked: bool, usage: Option<&Usage>) {
+    /// Gives a share back, and takes what was really consumed. `unsaid`: whether something ran and nobody said what it took.
+    pub fn settle(&mut self, share: Share, unsaid: bool, usage: Option<&Usage>) {
         self.held.tokens = self.held.tokens.saturating_sub(share.tokens);
         self.held.usd = (self.held.usd - share.usd).max(0.0);
         self.flying = self.flying.saturating_sub(1);
-        self.bill(asked, usage);
-        if let Some(usage) = usage {
+        self.bill(unsaid, usage);
+        // What is offline says nothing about the others.
+        if let Some(usage) = usage.filter(|usage| !usage.is_empty()) {
             self.known.0 += 1;
             self.known.1 = self.known.1.saturating_add(usage.charged_tokens());
             self.known.2 += usage.usd.unwrap_or(0.0);
         }
     }
 
-    /// Takes what something else has consumed: a judge, a treatment.
-    pub fn bill(&mut self, asked: bool, usage: Option<&Usage>) {
+    /// Takes what something else has consumed: a judge.
+    pub fn bill(&mut self, unsaid: bool, usage: Option<&Usage>) {
         // A request that was refused costs nothing; one without a word on its cost costs nobody knows what.
-        if asked && let Some(usage) = usage {
-            self.spent.add(usage);
+        match usage {
+            Some(usage) => self.spent.add(usage),
+            None if unsaid => self.spent.bill(None),
+            None => {}
         }
     }
 
@@ -173,15 +192,15 @@ mod tests {
         let first = pool.reserve(300).unwrap();
         let second = pool.reserve(300).unwrap();
         assert_eq!(pool.reserve(300), Err(Refused::Later), "two cells might use it all");
-        pool.settle(first, true, Some(&usage(1_000, 0.0)));
-        pool.settle(second, true, Some(&usage(1_000, 0.0)));
+        pool.settle(first, false, Some(&usage(1_000, 0.0)));
+        pool.settle(second, false, Some(&usage(1_000, 0.0)));
         let mut shares = Vec::new();
         while let Ok(share) = pool.reserve(300) {
             shares.push(share);
         }
         assert_eq!(shares.len(), 5, "8000 are left, and each may take 1500");
         for share in shares {
-            pool.settle(share, true, Some(&usage(1_600, 0.0)));
+            pool.settle(share, false, Some(&usage(1_600, 0.0)));
         }
         let refused = pool.reserve(300);
         assert!(matches!(refused, Err(Refused::Over { .. })), "{refused:?}");
@@ -192,8 +211,30 @@ mod tests {
         let budget = SuiteBudget { tokens: None, usd: Some(1.0), wall: None };
         let mut pool = Pool::new(&budget, Spend::default(), 0);
         let share = pool.reserve(10).unwrap();
-        pool.settle(share, true, Some(&Usage { output: 5, usd: None, ..Usage::default() }));
+        pool.settle(share, false, Some(&Usage { output: 5, usd: None, ..Usage::default() }));
         assert_eq!(pool.reserve(10), Err(Refused::Unknown));
+        let mut pool = Pool::new(&budget, Spend::default(), 0);
+        let share = pool.reserve(10).unwrap();
+        pool.settle(share, false, None);
+        let share = pool.reserve(10).expect("a request that was refused has cost nothing");
+        pool.settle(share, true, None);
+        assert_eq!(pool.reserve(10), Err(Refused::Unknown), "an answer of which nobody says anything");
+    }
+
+    #[test]
+    fn a_treatment_is_set_aside_like_a_cell() {
+        let budget = SuiteBudget { tokens: Some(1_000), usd: Some(0.5), wall: None };
+        let mut pool = Pool::new(&budget, Spend::default(), 0);
+        assert!(pool.reserve_for("a treatment", 900, 0.4).is_ok());
+        let mut pool = Pool::new(&budget, Spend::default(), 0);
+        for (tokens, usd, said) in
+            [(1_100, 0.0, "a treatment takes about 1100"), (10, 0.75, "a treatment takes about $0.7500")]
+        {
+            let Err(Refused::Over { why, .. }) = pool.reserve_for("a treatment", tokens, usd) else {
+                panic!("{tokens} tokens, ${usd}")
+            };
+            assert!(why.contains(said), "{why}");
+        }
     }
 
     #[test]

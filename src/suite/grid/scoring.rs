@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::event::{ArmRole, CellIndex, CellScored, NodeId, Place, ScoreName, Scored, Stored, Trial};
+use crate::event::{ArmRole, CellIndex, CellScored, NodeId, Place, ScoreName, Scored, Scores, Stored, Trial};
 
 use super::workspace::Work;
 use super::{Cell, Grid, Landed};
@@ -46,8 +46,8 @@ impl Grid<'_> {
         output: &str,
         workspace: Option<&Arc<Work>>,
         check: Option<&Checked>,
-    ) -> BTreeMap<ScoreName, Scored> {
-        let Some(case) = self.setting.cases.get(cell.place.case) else { return BTreeMap::new() };
+    ) -> Scores {
+        let Some(case) = self.setting.cases.get(cell.place.case) else { return Scores::default() };
         self.setting.scorers.at_once(&Answered {
             case,
             output,
@@ -200,7 +200,8 @@ impl Grid<'_> {
         for event in &judged.later.notable {
             self.emitter.emit_of(NodeId::cell(judged.cell), event.kind.clone())?;
         }
-        self.pool.bill(judged.later.attempts > 0, judged.later.usage.as_ref());
+        let usage = judged.later.usage.as_ref();
+        self.pool.bill(!judged.later.replies.is_empty() && usage.is_none(), usage);
         self.record(judged.cell, judged.score, judged.later)
     }
 

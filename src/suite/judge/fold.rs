@@ -43,9 +43,19 @@ fn scored(all: &[&Judgement], value: impl Fn(&str) -> Option<f64>) -> Scored {
         passed: None,
         why: (!reasoning.is_empty()).then(|| truncate(reasoning, KEPT).into_owned()),
         agreement: agreement(all),
+        judgements: if all.len() > 1 { judgements(all) } else { BTreeMap::new() },
         // One dimension says nothing that the value does not.
         dimensions: if dimensions.len() > 1 { dimensions } else { BTreeMap::new() },
     }
+}
+
+/// What each of them said, by dimension: every reader had the same dimensions to fill.
+fn judgements(all: &[&Judgement]) -> BTreeMap<String, Vec<f64>> {
+    let mut by_name: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (name, value) in all.iter().flat_map(|one| &one.values) {
+        by_name.entry(name.clone()).or_default().push(*value);
+    }
+    by_name
 }
 
 /// 1 − the mean absolute difference between two judgements of the same answer, over all pairs of them and all dimensions.
@@ -84,6 +94,10 @@ mod tests {
         assert_eq!(once.dimensions, BTreeMap::from([("a".to_owned(), 1.0), ("b".to_owned(), 0.5)]));
         let same = graded(&[said(&[("a", 0.5)]), said(&[("a", 0.5)])]);
         assert_eq!((same.value, same.agreement), (Some(0.5), Some(1.0)));
+        assert!(
+            once.judgements.is_empty()
+                && same.judgements == BTreeMap::from([("a".to_owned(), vec![0.5, 0.5])])
+        );
         let apart = graded(&[said(&[("a", 0.0)]), said(&[("a", 1.0)]), said(&[("a", 1.0)])]);
         assert!((apart.value.unwrap() - 2.0 / 3.0).abs() < 1e-12);
         assert!((apart.agreement.unwrap() - 1.0 / 3.0).abs() < 1e-12);
@@ -104,6 +118,7 @@ mod tests {
             let scored = compared(&[pair(ahead, behind)]);
             assert_eq!((scored.value, scored.agreement), (Some(value), Some(agreement)), "{ahead} {behind}");
         }
-        assert_eq!(compared(&[pair(1.0, 1.0), pair(1.0, 0.0)]).value, Some(0.75));
+        let twice = compared(&[pair(1.0, 1.0), pair(1.0, 0.0)]);
+        assert_eq!((twice.value, &twice.judgements["a"]), (Some(0.75), &vec![1.0, 1.0, 1.0, 0.0]));
     }
 }

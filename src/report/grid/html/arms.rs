@@ -56,6 +56,7 @@ pub(super) fn rows(sheet: &Sheet, plan: &PlanFixed, inks: &[String]) -> Vec<ArmR
         let model = arm.model.as_deref().unwrap_or("its own model");
         let treatment =
             arm.treatment.as_deref().map_or_else(String::new, |name| format!(", treatment {name}"));
+        let offline = if arm.offline { ", offline" } else { "" };
         let mut missing: Vec<String> = totals
             .classes
             .iter()
@@ -76,7 +77,7 @@ pub(super) fn rows(sheet: &Sheet, plan: &PlanFixed, inks: &[String]) -> Vec<ArmR
             name: clean(arm.name.as_str()),
             ink: inks.get(at).cloned().unwrap_or_default(),
             role: words::role(arm.role),
-            made_of: clean(&format!("{}, {} with {model}{treatment}", arm.profile, arm.harness)),
+            made_of: clean(&format!("{}, {} with {model}{treatment}{offline}", arm.profile, arm.harness)),
             stored: arm.stored.as_deref().map_or_else(String::new, clean),
             dealt: figures::whole(dealt),
             answered: figure::part(totals.answered, dealt),

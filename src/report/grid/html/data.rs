@@ -137,10 +137,10 @@ fn cell<'a>(stands: &'a Stands<'a>, place: Place, shelf: &mut Shelf<'a>) -> Cell
     }
     facts.extend(ended.model.clone());
     let mut scores: Vec<Score<'a>> = stands
-        .scores
-        .iter()
+        .scores()
+        .into_iter()
         .map(|(name, scored)| {
-            let judged = stands.judged.get(name);
+            let judged = stands.judged(name);
             let mut parts: Vec<String> = scored
                 .dimensions
                 .iter()

@@ -8,7 +8,7 @@ use crate::event::{
 };
 use crate::report::human::{clean, style};
 
-use super::super::{figure, words};
+use super::super::{account, figure, words};
 use super::figures;
 use super::interval::{self, Axis};
 use crate::report::grid::GridView;
@@ -85,6 +85,7 @@ pub(super) fn top(view: &GridView<'_>, plan: &PlanFixed) -> Top {
             .map_or(&[][..], |certified| &certified.remarks)
             .iter()
             .map(|remark| clean(remark))
+            .chain(certified.iter().flat_map(|certified| account::agreements(certified)))
             .collect(),
         tiles: tiles(view, plan, claim),
     }

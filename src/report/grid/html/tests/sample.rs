@@ -114,6 +114,7 @@ pub(super) fn make(wish: &Wish) -> Sample {
             treatment: "compress-50".to_owned(),
             before_sha256,
             after_sha256,
+            sha256: None,
             words_before: 126,
             words_target: 63,
             words_after: 60,
@@ -183,6 +184,7 @@ fn plan(wish: &Wish) -> PlanFixed {
         profile_sha256: Sha256::of(name.as_bytes()),
         harness: "chat".to_owned(),
         model: Some("vendor/m-1-2026".to_owned()),
+        offline: false,
         treatment: treatment.map(str::to_owned),
         stored: None,
         provenance_sha256: Sha256::of(format!("provenance {name}").as_bytes()),
@@ -216,6 +218,7 @@ fn plan(wish: &Wish) -> PlanFixed {
         mde: Some(0.064),
         mde_assumes: Some("a spread of 0.21 between cases, as in the stored baseline".to_owned()),
         expected_usd: Some(1.4),
+        expected: None,
         seed: 20_261_121,
     }
 }
@@ -282,7 +285,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
         }),
         prompts: vec![prompt],
         output_sha256: (!gone).then_some(answer),
-        scores: if gone { BTreeMap::new() } else { [(ScoreName::new("correct"), correct)].into() },
+        scores: (!gone).then_some((ScoreName::new("correct"), correct)).into_iter().collect(),
         usage: Some(usage),
         attempts: if gone { 4 } else { 1 },
         rounds: 1,
@@ -308,6 +311,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
             why: Some("says how it got there".to_owned()),
             dimensions: [("brevity".to_owned(), 0.8), ("tone".to_owned(), clarity)].into(),
             agreement: Some(0.91),
+            judgements: BTreeMap::new(),
         },
         usage: Some(Usage { input: 200, output: 20, usd: wish.priced.then_some(0.0001), ..Usage::default() }),
         attempts: 1,
@@ -443,6 +447,7 @@ fn arms(sheet: &Sheet, wish: &Wish) -> Vec<ArmFigures> {
                 stable_fail: count(&|mean| mean <= 0.0),
                 pass_at: vec![0.62, 0.78],
                 pass_all: vec![0.62, 0.41],
+                agreement: None,
                 trial_share: (wish.trials > 1).then_some(0.18),
             });
         }
