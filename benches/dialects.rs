@@ -248,6 +248,7 @@ fn talking() -> AcpDialect {
         transcript: dir.path().join("t.log"),
         directory: dir.path().to_owned(),
         terse: false,
+        takes_cut: false,
         replay: Vec::new(),
     };
     let mut dialect = Acp::new(&profile).talk(&request, &[]);

@@ -137,6 +137,7 @@ async fn measure(
         candidates: vec![candidate],
         system: None,
         files: Vec::new(),
+        task: None,
         images: Vec::new(),
     };
     let shutdown = Shutdown::listen().unwrap();
@@ -155,6 +156,7 @@ async fn measure(
             pid: std::process::id(),
             alerts: Vec::new(),
             cell: None,
+            takes_cut: false,
         };
         let events = Arc::clone(&events);
         let parts = Parts {

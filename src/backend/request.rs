@@ -137,6 +137,9 @@ pub struct Request {
     pub directory: PathBuf,
     /// Whether an attempt of ours that comes to one turn needs no transcript: what was sent and what came is on record.
     pub terse: bool,
+    /// Whether a text that was cut at the output limit is an answer. Where no tools are offered, and of harnesses that play
+    /// the turns themselves: an agent's work is not done when its last word is cut.
+    pub takes_cut: bool,
     /// Steps of the same attempt that are on record already.
     pub replay: Vec<Replayed>,
 }

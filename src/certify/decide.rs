@@ -38,6 +38,7 @@
 
 use super::claim::{FEW, Tested};
 use super::coverage::{covered, cut_short, has_stubs, matched, on_usage};
+use super::cut;
 use super::digest::evidence_sha256;
 use super::docket::{Docket, planned};
 use super::early::{complete, looks};
@@ -76,6 +77,7 @@ pub fn decide(sheet: &Sheet) -> Result<VerdictReached, GateError> {
         let all: Vec<usize> = (0..docket.units.len()).collect();
         evaluate(&docket, &all, true)?
     };
+    certified.remarks.extend(cut::remark(sheet));
     tidy(&mut certified);
     Ok(VerdictReached {
         verdict,
@@ -89,7 +91,8 @@ pub fn decide(sheet: &Sheet) -> Result<VerdictReached, GateError> {
 pub fn measure(sheet: &Sheet) -> Result<Certified, GateError> {
     planned(sheet)?;
     let units = units(sheet.cases());
-    let mut certified = Certified { arms: arms(sheet, &units)?, ..Certified::default() };
+    let remarks = cut::remark(sheet).into_iter().collect();
+    let mut certified = Certified { arms: arms(sheet, &units)?, remarks, ..Certified::default() };
     tidy(&mut certified);
     Ok(certified)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::event::{MissingReason as Why, Sha256, Sheet};
 
-/// Names the rows that a verdict rests on: of each cell that has ended its place, its identity, its outcome (and whether it is a stub), its
+/// Names the rows that a verdict rests on: of each cell that has ended its place, its identity, its outcome (and whether it is a stub, or was cut at the output limit), its
 /// answer and its scores, in the order of the plan. Times, attempts and spend are not in it, so that a run that was killed and called
 /// again has the digest of one that was not.
 ///
@@ -13,7 +13,12 @@ use crate::event::{MissingReason as Why, Sha256, Sheet};
 pub fn evidence_sha256(sheet: &Sheet) -> Sha256 {
     let mut text = String::new();
     for (cell, _, row) in sheet.rows() {
-        let outcome = row.missing.map_or(if row.is_stub() { "stub" } else { "answered" }, word);
+        let answered = match (row.is_stub(), row.cut) {
+            (true, _) => "stub",
+            (false, true) => "cut",
+            (false, false) => "answered",
+        };
+        let outcome = row.missing.map_or(answered, word);
         let output = row.output.as_ref().map_or("-", Sha256::as_str);
         let _ = write!(text, "{cell}\t{}\t{outcome}\t{output}", row.key.as_str());
         for value in &row.values {

@@ -7,6 +7,7 @@
 mod certificate;
 mod claim;
 mod coverage;
+mod cut;
 mod decide;
 mod digest;
 mod docket;

@@ -49,6 +49,9 @@ pub struct PlanArm {
     pub system: Option<String>,
     /// The texts of the prompt files, treated.
     pub files: Vec<String>,
+    /// How a case becomes the task on this arm; absent where the suite's template says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// What it depends on.
     pub provenance: Provenance,
 }
@@ -58,7 +61,7 @@ pub struct PlanArm {
 pub struct Shared {
     /// Names the cases.
     pub dataset: Sha256,
-    /// Names the template.
+    /// Names the suite's template, which stands for every arm that has none of its own.
     pub template: Sha256,
     /// Names how each score is made, its judge included.
     pub scorers: BTreeMap<ScoreName, Sha256>,
@@ -76,7 +79,7 @@ pub struct Shared {
 pub struct Provenance {
     /// Names the resolved profile.
     pub profile: Sha256,
-    /// Names what its agent is told first.
+    /// Names what its agent is told first, and its own template.
     pub prompt: Sha256,
     /// Names its tools and servers.
     pub tools: Sha256,
@@ -88,6 +91,13 @@ impl Provenance {
     /// Names all of it, together with what the arms share.
     pub fn sha256(&self, shared: &Shared) -> Sha256 {
         Sha256::of(&canonical(&(self, shared)))
+    }
+}
+
+impl PlanArm {
+    /// Names how a case becomes the task on this arm.
+    pub fn template_sha256(&self, shared: &Shared) -> Sha256 {
+        self.template.as_ref().map_or_else(|| shared.template.clone(), |text| Sha256::of(text.as_bytes()))
     }
 }
 

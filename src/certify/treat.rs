@@ -229,8 +229,15 @@ pub fn compressor(
         seed: None,
     };
     let context = candidate.prompt.context;
-    profile.prompt =
-        Prompt { system: None, system_file: None, files: Vec::new(), images: Vec::new(), context };
+    profile.prompt = Prompt {
+        system: None,
+        system_file: None,
+        files: Vec::new(),
+        template: None,
+        template_file: None,
+        images: Vec::new(),
+        context,
+    };
     profile.check = None;
     profile.budget = Budget::default();
     profile.lineage.session = SessionPolicy::Fresh;

@@ -13,7 +13,7 @@ use crate::backend::{Guard, Replayed};
 use crate::engine::{self, Candidate, Clock, Means, Request, Taken, Unreadable, Words};
 use crate::event::{Kind, RunEnded, Sha256, SteerEffect, Stored, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
-use crate::profile::{self, Loaded, Profile, ProfileError, Source};
+use crate::profile::{self, Loaded, Profile, ProfileError, Source, Template};
 use crate::report::{Fanout, JsonLines, Lines, Prefixed, Progress, Reporter, Verbosity};
 
 use super::Common;
@@ -263,6 +263,40 @@ pub(super) fn unavailable(error: &Unavailable) -> CliError {
 /// What a profile is told before its task.
 pub(super) fn words(profile: &Profile) -> Result<Words, CliError> {
     Words::read(profile).map_err(|error| unreadable(&error))
+}
+
+/// The task as the profile puts it to its agent; `None` where it is said as it is.
+pub(super) fn put(profile: &Profile, task: &str) -> Result<Option<String>, CliError> {
+    let Some(text) = read_template(profile)? else { return Ok(None) };
+    let put = Template::new(&text).and_then(|template| template.of_task(task));
+    put.map(Some).map_err(|error| {
+        CliError::usage(format!("`{}` of `{}`: {error}", template_key(profile), profile.name))
+            .hint("a template of cases is for `provost certify`; leave it out for a task of your own")
+    })
+}
+
+/// How the profile puts a task, as it was written.
+pub(super) fn read_template(profile: &Profile) -> Result<Option<String>, CliError> {
+    profile.prompt.template_text().map_err(|(path, error)| {
+        CliError::usage(format!("cannot read the template {}: {error}", path.display()))
+    })
+}
+
+/// Refuses a template where provost itself says what is asked.
+pub(super) fn no_template(profile: &Profile, what: &str) -> Result<(), CliError> {
+    if profile.prompt.template.is_none() && profile.prompt.template_file.is_none() {
+        return Ok(());
+    }
+    let (key, name) = (template_key(profile), &profile.name);
+    Err(CliError::usage(format!(
+        "`{key}` of `{name}` cannot be honoured: {what} is asked in provost's own words"
+    ))
+    .hint("take it out; `prompt.system` and `prompt.files` are said"))
+}
+
+/// The key that holds the template.
+pub(super) fn template_key(profile: &Profile) -> &'static str {
+    if profile.prompt.template.is_some() { "prompt.template" } else { "prompt.template_file" }
 }
 
 pub(super) fn unreadable(error: &Unreadable) -> CliError {

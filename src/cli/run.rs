@@ -173,6 +173,7 @@ fn begin(context: &Context, common: &Common, args: &RunArgs) -> Result<Prepared,
         alerts = super::ready::version(context, &profile, &manifest.workspace)?;
     }
     // What cannot be sent is told before there is a run.
+    launch::put(&profile, &manifest.task)?;
     launch::words(&profile)?;
     let secrets = registry::secrets(&profile, &context.environment);
     let dir =
@@ -204,6 +205,7 @@ async fn drive(
     let door = shutdown.clone();
     let guard = Guard::start(&own_program()?).await.map_err(environment)?;
     let Words { system, files, images } = launch::words(&profile)?;
+    let put = launch::put(&profile, &task)?;
     let secrets = Arc::new(registry::secrets(&profile, &context.environment));
     let accounts = launch::accounts(context, args.dry_run, &manifest);
     let candidates =
@@ -234,10 +236,18 @@ async fn drive(
         pid: std::process::id(),
         alerts,
         cell: None,
+        takes_cut: false,
     };
     let veil = Arc::clone(&secrets);
     let parts = Parts {
-        casts: vec![Cast { profile: Arc::clone(&plan.profile), candidates, system, files, images }],
+        casts: vec![Cast {
+            profile: Arc::clone(&plan.profile),
+            candidates,
+            system,
+            files,
+            task: put,
+            images,
+        }],
         driver: Box::new(OneTask),
         accounts,
         survey: Some(survey),

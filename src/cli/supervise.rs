@@ -194,7 +194,12 @@ fn named(context: &Context, args: &SuperviseArgs) -> Result<Vec<Named>, CliError
         ));
     }
     for one in &named {
-        if one.task.is_empty() && one.profile.prompt.files.is_empty() && one.settings.rotation.is_empty() {
+        let put = launch::put(&one.profile, &one.task)?;
+        for phase in &one.settings.rotation {
+            launch::put(&one.profile.phased(phase), &one.task)?;
+        }
+        let nothing = put.as_deref().unwrap_or(&one.task).trim().is_empty();
+        if nothing && one.profile.prompt.files.is_empty() && one.settings.rotation.is_empty() {
             return Err(CliError::usage(format!(
                 "there is nothing to tell the agent of `{}`",
                 one.profile.name

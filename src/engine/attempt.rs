@@ -135,6 +135,7 @@ impl Run {
             transcript: self.plan.directory.join(&transcript),
             directory: self.plan.directory.clone(),
             terse: self.plan.cell.is_some(),
+            takes_cut: self.plan.takes_cut,
             replay: self.replayed(this),
         };
         let retry = &self.cast.profile.retry;

@@ -21,6 +21,8 @@ pub struct Cast {
     pub system: Option<String>,
     /// The texts of the prompt files, front matter stripped.
     pub files: Vec<String>,
+    /// The task as it is put to the agent, where that is not as it was given.
+    pub task: Option<String>,
     /// Images that go along with each prompt.
     pub images: Vec<Image>,
 }

@@ -136,7 +136,8 @@ impl Run {
         interrupted: bool,
         goes_on: bool,
     ) -> Result<String, EngineError> {
-        let text = prompt::assemble(&self.cast.files, &self.plan.task);
+        let task = self.cast.task.as_deref().unwrap_or(&self.plan.task);
+        let text = prompt::assemble(&self.cast.files, task);
         let tally = self.emitter.tally();
         let steps_from = tally.open.as_ref().map_or(Seq(0), |open| open.turn.steps_from);
         // What a round has failed to answer is said again. What the agent was told in between is one of the steps.

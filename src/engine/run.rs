@@ -51,6 +51,8 @@ pub struct Plan {
     /// where the same words come each time, since another one in its place is not to be had; and what its agent does in
     /// one turn needs no transcript.
     pub cell: Option<NodeId>,
+    /// Whether a text that was cut at the output limit is an answer, where no tools are offered.
+    pub takes_cut: bool,
 }
 
 impl Plan {

@@ -13,7 +13,7 @@ mod supervise;
 pub use attempt::{
     AgentExited, AgentSpawned, AttemptAccepted, AttemptFailed, AttemptFinished, AttemptRetrying,
     AttemptStarted, ExitCause, FallbackSwitched, Opening, PromptPart, PromptSent, Provenance, TextDelta,
-    ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded, WaitStarted,
+    ToolCalled, ToolReturned, TurnEnded, UsageReported, WaitEnded, WaitStarted, is_output_limit,
 };
 pub use cell::{
     ArmFixed, ArmRole, CaseFixed, CasesFixed, CellEnded, CellScored, CellStarted, Expected, Missing,

@@ -49,7 +49,7 @@ pub use kind::{
     RoundStarted, RunEnded, RunResumed, RunStarted, Scored, Scores, ShardMerged, ShardStarted,
     SteerAcknowledged, SteerRequested, StopAcknowledged, StopRequested, TextDelta, ToolCalled, ToolReturned,
     TreatmentApplied, TreatmentStarted, TreeSettled, TurnEnded, UsageReported, VerdictReached, WaitEnded,
-    WaitStarted, billed,
+    WaitStarted, billed, is_output_limit,
 };
 pub use live::{Deadline, Live};
 pub use outcome::{

@@ -9,8 +9,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use super::{
-    ArmName, CaseFixed, CellEnded, CellIndex, CellScored, Event, Kind, MissingReason, Origin, PlanFixed,
-    ScoreName, Scored, Seq, Sha256, ShardMerged, ShardName, Spend, Trial, Usage, VerdictReached,
+    ArmName, CaseFixed, CellEnded, CellIndex, CellScored, Event, FaultClass, Kind, MissingReason, Origin,
+    PlanFixed, ScoreName, Scored, Seq, Sha256, ShardMerged, ShardName, Spend, Trial, Usage, VerdictReached,
 };
 
 /// Where a cell belongs.
@@ -31,6 +31,10 @@ pub struct Row {
     pub key: Sha256,
     /// Why it has no answer.
     pub missing: Option<MissingReason>,
+    /// The class of the failure that it has none for, where it was one.
+    pub class: Option<FaultClass>,
+    /// Whether its answer was cut at the output limit.
+    pub cut: bool,
     /// Names the answer.
     pub output: Option<Sha256>,
     /// A value for each score of the plan; `None` is missing.
@@ -60,8 +64,12 @@ impl Row {
 pub struct ArmTotals {
     /// Cells with an answer.
     pub answered: u64,
+    /// Those of them whose answer was cut at the output limit.
+    pub cut: u64,
     /// Cells without, by reason.
     pub missing: BTreeMap<MissingReason, u64>,
+    /// The same by the class of the failure too.
+    pub classes: BTreeMap<(MissingReason, Option<FaultClass>), u64>,
     /// What its agents consumed, failed attempts and later results included.
     pub spend: Spend,
     /// Requests, failed ones included.
@@ -309,17 +317,19 @@ impl Sheet {
             self.late += 1;
             return;
         }
-        if let Some(reason) = before.and_then(|row| row.missing)
-            && let Some(count) = arm.missing.get_mut(&reason)
-        {
-            *count -= 1;
-            if *count == 0 {
-                arm.missing.remove(&reason);
-            }
+        if let Some((reason, class)) = before.and_then(|row| Some((row.missing?, row.class))) {
+            one_less(&mut arm.missing, &reason);
+            one_less(&mut arm.classes, &(reason, class));
         }
         match &ended.missing {
-            None => arm.answered += 1,
-            Some(missing) => *arm.missing.entry(missing.reason).or_default() += 1,
+            None => {
+                arm.answered += 1;
+                arm.cut += u64::from(ended.cut);
+            }
+            Some(missing) => {
+                *arm.missing.entry(missing.reason).or_default() += 1;
+                *arm.classes.entry((missing.reason, missing.class)).or_default() += 1;
+            }
         }
         let said = |name| ended.scores.get(name);
         for (at, name) in plan.scores.iter().enumerate() {
@@ -330,6 +340,8 @@ impl Sheet {
             Row {
                 key: ended.key.clone(),
                 missing: ended.missing.as_ref().map(|missing| missing.reason),
+                class: ended.missing.as_ref().and_then(|missing| missing.class),
+                cut: ended.cut && ended.missing.is_none(),
                 output: ended.output_sha256.clone(),
                 values: plan.scores.iter().map(|name| said(name).and_then(value)).collect(),
                 passed: plan.scores.iter().map(|name| said(name).and_then(|scored| scored.passed)).collect(),
@@ -358,6 +370,16 @@ impl Sheet {
             judged(&mut self.judgements, (scored.cell, at), Some(&scored.scored));
             row.values[at] = value(&scored.scored);
             row.passed[at] = scored.scored.passed;
+        }
+    }
+}
+
+/// Counts one down, and forgets what is none.
+fn one_less<K: Ord>(counts: &mut BTreeMap<K, u64>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }

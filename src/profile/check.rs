@@ -5,6 +5,7 @@
 use super::capability::{HARNESSES, capabilities};
 use super::diagnostic::Diagnostic;
 use super::mismatch::list;
+use super::template::Template;
 use super::tree::{Entry, Node, Origin, Value};
 use super::{Api, Fork, Isolation, Profile, Sandbox, SessionPolicy};
 use crate::text::nearest;
@@ -26,6 +27,20 @@ struct Rules<'a> {
     /// The layer of the profile's own file, blamed for what is missing.
     layer: usize,
     problems: Vec<Diagnostic>,
+}
+
+/// What to do about a template of a profile.
+pub(super) const TEMPLATE_HELP: &str = "the task stands as `{{ input }}`, blocks as `{% if … %}…{% endif %}`";
+
+/// What is wrong with how the task is put; the parser's words.
+pub(super) fn wrong_template(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some("empty: nothing would be said".to_owned());
+    }
+    let error = Template::new(text).err()?;
+    let line =
+        error.line.filter(|line| *line > 1).map_or(String::new(), |line| format!(" in its line {line}"));
+    Some(format!("{}{line}", error.why))
 }
 
 /// Asks every rule, of the profile and of each phase of it.
@@ -386,13 +401,25 @@ impl Rules<'_> {
     }
 
     fn prompt(&mut self) {
-        if self.profile.prompt.system.is_some() && self.profile.prompt.system_file.is_some() {
+        let prompt = &self.profile.prompt;
+        if prompt.system.is_some() && prompt.system_file.is_some() {
             self.refuse(
                 "prompt.system_file",
                 "`prompt.system` and `prompt.system_file` are both set",
                 "one too many",
                 "keep one of them",
             );
+        }
+        if prompt.template.is_some() && prompt.template_file.is_some() {
+            self.refuse(
+                "prompt.template_file",
+                "`prompt.template` and `prompt.template_file` are both set",
+                "one too many",
+                "keep one of them",
+            );
+        }
+        if let Some(why) = prompt.template.as_deref().and_then(wrong_template) {
+            self.refuse("prompt.template", "`prompt.template` is not a template", &why, TEMPLATE_HELP);
         }
     }
 

@@ -106,6 +106,14 @@ pub struct Prompt {
     /// Files that precede the task, relative to this file; front matter of the first is stripped.
     #[serde(default)]
     pub files: Vec<PathBuf>,
+    /// How the task is put to the agent, as a template (minijinja, the language of Jinja) in which `{{ input }}` is the task and
+    /// any other name is an error. In a suite it stands in place of `cases.template`, and all fields of the case have their
+    /// names. What precedes the task is no part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// A file that holds the template, relative to this file; read when the run begins, and when it is taken up again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_file: Option<PathBuf>,
     /// Images that go along with the task, relative to this file: PNG, JPEG, GIF or WebP.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<PathBuf>,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::check::{TEMPLATE_HELP, wrong_template};
 use super::diagnostic::Diagnostic;
 use super::layer::Layer;
 use super::tree::{Entry, Node};
@@ -102,11 +103,33 @@ impl Place<'_> {
                 table.entry("system_file").map(|entry| &entry.node),
             );
         }
+        if let Some(path) = &mut prompt.template_file {
+            let node = table.entry("template_file").map(|entry| &entry.node);
+            let before = self.problems.len();
+            self.find(path, &format!("{key}.template_file"), node);
+            if self.problems.len() == before {
+                self.template(path, &format!("{key}.template_file"), node);
+            }
+        }
         for (name, paths) in [("files", &mut prompt.files), ("images", &mut prompt.images)] {
             let nodes = table.entry(name).map_or(&[][..], |entry| entry.node.items());
             for (path, node) in paths.iter_mut().zip(nodes) {
                 self.find(path, &format!("{key}.{name}"), Some(node));
             }
+        }
+    }
+
+    /// A template that a file holds is shown where the file is named.
+    fn template(&mut self, path: &Path, key: &str, node: Option<&Node>) {
+        let Some(node) = node else { return };
+        let told = self.problems.iter().any(|problem| problem.origin.as_ref() == Some(&node.origin));
+        let wrong = match std::fs::read_to_string(path) {
+            Ok(text) => wrong_template(&text),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(why) = wrong.filter(|_| !told) {
+            let title = format!("`{key}` is not a template");
+            self.problems.push(Diagnostic::new(title, node.origin.clone(), why).help(TEMPLATE_HELP));
         }
     }
 

@@ -97,7 +97,8 @@ fn lay(entry: &mut Entry, name: &str, tree: &Node) {
         "schedule" => below.retain(|key, _| key == "timezone"),
         "agent" => leave_behind(&mut below, own),
         "prompt" => {
-            for (one, other) in [("system", "system_file"), ("system_file", "system")] {
+            let pairs = [("system", "system_file"), ("template", "template_file")];
+            for (one, other) in pairs.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
                 if own.contains_key(one) {
                     below.remove(other);
                 }

@@ -47,6 +47,8 @@ pub struct Arm {
     pub name: ArmName,
     /// Who plays: one for all trials, or one for each.
     pub players: Vec<Player>,
+    /// How a case becomes the task for it, where that is not as for the others.
+    pub template: Option<Template>,
     /// The check of its profile.
     pub check: Option<Check>,
     /// Whether its profile says that it costs nothing.
@@ -63,7 +65,7 @@ pub struct Setting {
     pub arms: Vec<Option<Arm>>,
     /// The cases, in the order of the plan.
     pub cases: Arc<Vec<Case>>,
-    /// How a case becomes a task.
+    /// How a case becomes a task, on the arms that do not say it themselves.
     pub template: Template,
     /// What scores.
     pub scorers: Arc<Scorers>,
@@ -250,7 +252,7 @@ impl<'a> Grid<'a> {
         let setting = self.setting;
         let Some(case) = setting.cases.get(cell.place.case) else { return Ok(Begun::Yes) };
         let Some(Some(arm)) = setting.arms.get(cell.place.arm) else { return Ok(Begun::Yes) };
-        let task = match setting.template.render(case) {
+        let task = match arm.template.as_ref().unwrap_or(&setting.template).render(case) {
             Ok(task) => task,
             Err(error) => {
                 let why = Missing {
@@ -311,7 +313,7 @@ impl<'a> Grid<'a> {
             let environment = registry::check_environment(&stage.environment, &stage.secrets);
             backend::oracle(check, stage.guard.clone(), environment, &place, Arc::clone(&stage.secrets))
         });
-        let part = Part { node, task, seed: cell.seed, workspace: place, oracle };
+        let part = Part { node, task, seed: cell.seed, workspace: place, oracle, takes_cut: true };
         let stage = setting.stage.clone();
         self.playing += 1;
         self.flights.push(Box::pin(async move {
@@ -382,6 +384,7 @@ impl<'a> Grid<'a> {
             missing: why,
             prompts: played.prompts.into_iter().map(|text| text.sha256).collect(),
             output_sha256,
+            cut: played.cut,
             scores,
             usage: played.usage,
             attempts: played.attempts,
@@ -410,6 +413,7 @@ impl<'a> Grid<'a> {
             missing: Some(why),
             prompts: Vec::new(),
             output_sha256: None,
+            cut: false,
             scores: Scores::default(),
             usage: None,
             attempts: 0,

@@ -19,7 +19,7 @@ use crate::profile::{Compare, Score};
 use super::case::Case;
 use super::play::{Player, Stage};
 use super::score::{Answered, Later, NO_SCORE, missing, reaches};
-use super::template::Template;
+use crate::profile::Template;
 
 use fold::Judgement;
 use prompt::Question;

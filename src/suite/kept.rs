@@ -30,6 +30,8 @@ pub(super) struct Kept {
     check: Option<(bool, Option<f64>, String)>,
     transcript: Option<String>,
     rounds: u64,
+    /// Whether the last attempt's answer was cut.
+    cut: bool,
 }
 
 impl Kept {
@@ -57,7 +59,7 @@ impl Kept {
             }
             Kind::AttemptStarted(_) => {
                 self.attempts += 1;
-                (self.reported, self.turned) = (false, false);
+                (self.reported, self.turned, self.cut) = (false, false, false);
             }
             Kind::AttemptAccepted(accepted) if accepted.model.is_some() => {
                 self.model.clone_from(&accepted.model);
@@ -74,9 +76,10 @@ impl Kept {
                 self.charged |= self.turned || !failed.failure.is_refusal();
                 self.note(event);
             }
-            Kind::AttemptFinished(_) => {
+            Kind::AttemptFinished(finished) => {
                 self.unknown |= self.usage.is_some() && !self.reported;
                 self.charged = true;
+                self.cut = finished.is_cut();
             }
             Kind::RoundEnded(ended) => self.failure.clone_from(&ended.failure),
             Kind::CheckEnded(ended) => {
@@ -115,10 +118,12 @@ impl Kept {
         let nothing = || Usage { usd: Some(0.0), ..Usage::default() };
         let usage = self.usage.or_else(|| (self.attempts > 0 && !self.charged).then(nothing));
         let usage = usage.map(|usage| Usage { usd: usage.usd.filter(|_| !self.unknown), ..usage });
+        let output = ended.output.filter(|_| answered);
         Played {
             outcome: ended.outcome,
             failure: self.failure,
-            output: ended.output.filter(|_| answered),
+            cut: self.cut && output.is_some(),
+            output,
             check: self.check,
             usage,
             attempts: self.attempts,

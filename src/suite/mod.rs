@@ -12,6 +12,7 @@ mod score;
 mod split;
 mod template;
 
+pub use crate::profile::{Template, TemplateError};
 pub use case::{Case, CaseErrors, CaseFile, CaseProblem, read_cases, survey_cases};
 pub use grid::{
     Arm, CONCURRENCY, Cell, Elsewhere, Grid, GridEnd, Identity, Look, Pool, Refused, Setting, Share, Turn,
@@ -20,4 +21,3 @@ pub use grid::{
 pub use play::{Part, Played, Player, Stage, StageError, Text};
 pub use score::{Answered, Later, ScoreError, Scorers};
 pub use split::{SplitPart, split_part};
-pub use template::{Template, TemplateError};

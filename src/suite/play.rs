@@ -22,7 +22,7 @@ use super::kept::Kept;
 pub struct Part {
     /// Whose it is; names its transcript.
     pub node: NodeId,
-    /// The task.
+    /// The task, as it is put to the agent: what its profile says of that has been done.
     pub task: String,
     /// The seed of everything random in it.
     pub seed: u64,
@@ -30,6 +30,8 @@ pub struct Part {
     pub workspace: PathBuf,
     /// The check, if there is one.
     pub oracle: Option<Arc<dyn Oracle>>,
+    /// Whether a text that was cut at the output limit is an answer, where no tools are offered.
+    pub takes_cut: bool,
 }
 
 /// How it went.
@@ -41,6 +43,8 @@ pub struct Played {
     pub failure: Option<Failure>,
     /// The answer; absent where there is none.
     pub output: Option<String>,
+    /// Whether the answer was cut at the output limit.
+    pub cut: bool,
     /// Whether the check passed, its score and what it said, where there was one.
     pub check: Option<(bool, Option<f64>, String)>,
     /// All that was reported, failed attempts included; absent when nobody said anything.
@@ -156,6 +160,8 @@ impl Stage {
             candidates,
             system: player.system.clone(),
             files: player.files.clone(),
+            // The part says what is put to the agent.
+            task: None,
             images: player.images.clone(),
         };
         let plan = Plan {
@@ -171,6 +177,7 @@ impl Stage {
             pid: std::process::id(),
             alerts: Vec::new(),
             cell: Some(part.node),
+            takes_cut: part.takes_cut,
         };
         let parts = Parts {
             casts: vec![cast],

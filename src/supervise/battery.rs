@@ -48,7 +48,7 @@ pub struct Subject<'a> {
     pub phase: Option<&'a PhaseName>,
     /// The profile with the phase's keys laid over it.
     pub profile: &'a Profile,
-    /// The task; empty where the prompt files say it all.
+    /// The task as it is put to the agent; empty where the prompt files say it all.
     pub task: &'a str,
 }
 

@@ -37,6 +37,8 @@ pub struct Player {
     pub phase: Option<PhaseName>,
     /// The profile as it is in it.
     pub profile: Arc<Profile>,
+    /// The task as it is put in it; empty where the prompt files say it all.
+    pub task: String,
     /// When its rounds may begin.
     pub calendar: Option<Calendar>,
 }
@@ -49,8 +51,6 @@ pub struct Making {
     pub base: Arc<Profile>,
     /// Who plays: one for each phase, or one.
     pub players: Vec<Player>,
-    /// The task; empty where the prompt files say it all.
-    pub task: String,
     /// Where the agent works.
     pub workspace: PathBuf,
     /// The run directory.
@@ -332,7 +332,7 @@ impl Restart {
         };
         // Read anew: a file that was changed is said as it is now.
         let (files, prompt) =
-            battery::prompt::read(&player.profile, &self.made.task, self.made.settings.min_prompt);
+            battery::prompt::read(&player.profile, &player.task, self.made.settings.min_prompt);
         match (prompt.ok, prompt.permanent) {
             (true, _) => {}
             (false, true) => return Step::End(RunOutcome::Misconfigured, prompt.message),

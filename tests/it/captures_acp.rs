@@ -131,6 +131,7 @@ fn request(workspace: &str) -> Request {
         directory: "/nowhere".into(),
         images: Vec::new(),
         terse: false,
+        takes_cut: false,
         replay: Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod before;
 mod cells;
+mod cut;
 mod interrupted;
 mod judged;
 mod looked;

@@ -118,6 +118,7 @@ fn request(dir: &Path, replay: Vec<Replayed>) -> Request {
         directory: dir.to_owned(),
         images: Vec::new(),
         terse: false,
+        takes_cut: false,
         replay,
     }
 }

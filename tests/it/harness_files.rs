@@ -52,6 +52,7 @@ impl Place {
             directory: self.path("run"),
             images: Vec::new(),
             terse: false,
+            takes_cut: false,
             replay: Vec::new(),
         }
     }

@@ -35,6 +35,7 @@ mod one_line;
 mod opencode_server;
 mod process;
 mod profile_errors;
+mod prompt_template;
 mod public_mocks;
 mod ready;
 mod real_acp;

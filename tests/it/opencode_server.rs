@@ -434,6 +434,7 @@ fn attempt(
             directory: stage.path("run"),
             images: Vec::new(),
             terse: false,
+            takes_cut: false,
             replay: Vec::new(),
         };
         let mut doing = harness.attempt(request, link);

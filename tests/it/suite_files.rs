@@ -197,6 +197,14 @@ fn the_first_steps_of_promptfoo_are_taken_over() {
     insta::assert_snapshot!("import_one", imported("promptfoo/one.yaml").0);
 }
 
+/// Two wordings of one request are the commonest configuration of all: each is a profile of its own.
+#[test]
+fn prompts_that_differ_are_all_taken_over() {
+    let (all, _dir) = imported("promptfoo/two.yaml");
+    assert!(!all.contains("not taken over"), "{all}");
+    insta::assert_snapshot!("import_two", all);
+}
+
 #[test]
 fn samples_become_a_suite() {
     insta::assert_snapshot!("import_capitals", imported("samples/capitals.jsonl").0);

@@ -12,7 +12,9 @@ use super::tools::{ToolAnswer, Toolbox, about};
 use super::transcript::Transcript;
 use super::wire::Wire;
 use crate::backend::{Answer, Gone, Link, Replayed, Report, Request};
-use crate::event::{AttemptAccepted, Failure, FaultClass, PromptPart, ToolCalled, ToolId, TurnNumber};
+use crate::event::{
+    AttemptAccepted, Failure, FaultClass, PromptPart, ToolCalled, ToolId, TurnNumber, is_output_limit,
+};
 
 #[cfg(test)]
 mod tests;
@@ -177,6 +179,9 @@ impl<M: Model> Running<M> {
                 Some(turn) => turn,
                 None => self.ask(request, &mut conversation).await?,
             };
+            if request.takes_cut && conversation.tools.is_empty() && is_cut_text(&turn) {
+                return Ok(Answer { text: turn.text, stop_reason: turn.stop_reason });
+            }
             check(&turn)?;
             if turn.tool_calls.is_empty() && !paused(&turn) {
                 return answer(turn);
@@ -338,7 +343,7 @@ impl<M: Model> Running<M> {
 /// here, since a recorded turn keeps the word and not the wire.
 fn check(turn: &Turn) -> Result<(), Failure> {
     let class = match turn.stop_reason.as_deref() {
-        Some("length" | "max_tokens" | "max_output_tokens") => FaultClass::OutputLimit,
+        Some(reason) if is_output_limit(reason) => FaultClass::OutputLimit,
         Some("content_filter" | "refusal") => FaultClass::ContentPolicy,
         Some("model_context_window_exceeded") => FaultClass::ContextOverflow,
         None => FaultClass::Transport,
@@ -347,6 +352,13 @@ fn check(turn: &Turn) -> Result<(), Failure> {
     let reason = turn.stop_reason.as_deref().unwrap_or("no reason");
     let failure = Failure::ours(class, format!("the model's turn ended with {reason}"));
     Err(Failure { emitted_output: !turn.text.is_empty() || !turn.tool_calls.is_empty(), ..failure })
+}
+
+/// Whether all of a turn is a text that was cut at the output limit.
+fn is_cut_text(turn: &Turn) -> bool {
+    turn.stop_reason.as_deref().is_some_and(is_output_limit)
+        && turn.tool_calls.is_empty()
+        && !turn.text.trim().is_empty()
 }
 
 /// Whether the provider paused a long turn: it goes on when it gets back what it said.

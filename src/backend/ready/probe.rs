@@ -169,6 +169,7 @@ fn request(directory: &Path) -> Result<Request, Unavailable> {
         directory: directory.to_owned(),
         images: Vec::new(),
         terse: false,
+        takes_cut: false,
         replay: Vec::new(),
     })
 }

@@ -136,6 +136,7 @@ impl Grid {
         event(Kind::CellEnded(CellEnded {
             stored: false,
             origin: None,
+            cut: false,
             cell: CellIndex(at),
             key: Sha256::of(&at.to_le_bytes()),
             arm: self.plan.arms[place.arm].name.clone(),

@@ -4,6 +4,7 @@ use super::*;
 use crate::event;
 
 mod agreement;
+mod cut;
 mod expect;
 mod foresight;
 mod grid;

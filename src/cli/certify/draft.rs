@@ -321,6 +321,9 @@ fn inputs(matter: &Matter, args: &CertifyArgs) -> Result<Sha256, CliError> {
         let read = (words.system, words.files);
         let stored = arm.stored.as_ref().map(|stored| (stored.run().clone(), stored.plan_sha256().clone()));
         texts.push(canonical(&(arm.role, &arm.treatment, &*arm.profile, read, stored)));
+        if arm.stored.is_none() {
+            texts.extend(launch::read_template(&arm.profile)?.map(String::into_bytes));
+        }
     }
     let cases: Vec<&Sha256> = matter.cases.iter().map(|case| &case.sha256).collect();
     // A ceiling that was too low may be raised: what was paid for under it is kept.

@@ -339,6 +339,7 @@ impl Course<'_> {
             let arm = players::arm(&self.stage, &self.matter.suite, planned)?;
             let Some(player) = arm.players.first() else { continue };
             for case in Arc::clone(&self.matter.cases).iter() {
+                let template = arm.template.as_ref().unwrap_or(&template);
                 let task = template.render(case).map_err(|error| CliError::usage(error.to_string()))?;
                 let text = engine::assemble(&player.files, &task);
                 for text in player.system.iter().chain([&text]) {

@@ -7,9 +7,11 @@ use crate::certify::{
     self, Forecast, Foresight, Known, Plan, PlanArm, Provenance, Shared, arm_name, canonical,
 };
 use crate::cli::error::{CliError, environment};
+use crate::cli::launch;
 use crate::event::{ArmFixed, ArmName, ArmRole, CaseFixed, CasesFixed, RunEnded, ScoreName, Sha256};
 use crate::journal::write_atomic;
-use crate::suite::{Case, Scorers};
+use crate::profile::Profile;
+use crate::suite::{Case, Scorers, Template};
 
 use super::draft::{Asked, cases_bytes, cases_path};
 use super::drive::Course;
@@ -82,10 +84,17 @@ impl Course<'_> {
             (system, files) = (treated.system, treated.files);
             treatment = treated.sha256;
         }
+        let template = launch::read_template(&asked.profile)?;
+        if let Some(text) = &template {
+            self.renders(&asked.profile, text)?;
+        }
         let images: Vec<Sha256> = player.images.iter().map(|image| Sha256::of(&image.bytes)).collect();
         let provenance = Provenance {
             profile: Sha256::of(&canonical(&*asked.profile)),
-            prompt: Sha256::of(&canonical(&(&system, &files, images))),
+            prompt: Sha256::of(&match &template {
+                None => canonical(&(&system, &files, images)),
+                Some(template) => canonical(&(&system, &files, images, template)),
+            }),
             tools: Sha256::of(&canonical(&(&asked.profile.agent.tools, &asked.profile.agent.mcp))),
             treatment,
         };
@@ -101,7 +110,22 @@ impl Course<'_> {
             stored: None,
             provenance_sha256: provenance.sha256(shared),
         };
-        Ok(PlanArm { fixed, profile: (*asked.profile).clone(), system, files, provenance })
+        let profile = (*asked.profile).clone();
+        Ok(PlanArm { fixed, profile, system, files, template, provenance })
+    }
+
+    /// Sees that a profile's own template says something of every case, before anything is asked.
+    fn renders(&self, profile: &Profile, text: &str) -> Result<(), CliError> {
+        let key = launch::template_key(profile);
+        let wrong = |error: &dyn std::fmt::Display| {
+            CliError::usage(format!("`{key}` of `{}`: {error}", profile.name))
+                .hint("`provost suite check -S SUITE -p PROFILE` says all that is wrong at once")
+        };
+        let template = Template::new(text).map_err(|error| wrong(&error))?;
+        for case in self.matter.cases.iter() {
+            template.render(case).map_err(|error| wrong(&format!("case `{}`: {error}", case.id)))?;
+        }
+        Ok(())
     }
 
     /// An arm of a stored run, after it was seen that it can be compared.
@@ -117,7 +141,8 @@ impl Course<'_> {
         if other.dataset != shared.dataset {
             differs.push("the cases");
         }
-        if other.template != shared.template {
+        // An arm's own template is what is compared; the suite's is what the comparison is made with.
+        if other.template != shared.template && stored.arm().template.is_none() {
             differs.push("the template");
         }
         if other.workspace != shared.workspace {

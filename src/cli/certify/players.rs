@@ -26,6 +26,7 @@ pub(super) fn judges(context: &Context, suite: &Suite) -> Result<Judges, CliErro
     for path in suite.score.iter().filter_map(|score| score.options.profile.as_ref()) {
         let source = Source { path, sets: &[], cwd: &context.cwd };
         let loaded = profile::load(source).map_err(|error| CliError::report(error.render(colour)))?;
+        launch::no_template(&loaded.profile, "a judge")?;
         judges.insert(path.clone(), loaded.profile);
     }
     Ok(judges)
@@ -119,6 +120,12 @@ pub(super) fn arm(stage: &Stage, suite: &Suite, planned: &PlanArm) -> Result<Arm
     Ok(Arm {
         name: planned.fixed.name.clone(),
         players,
+        template: planned
+            .template
+            .as_deref()
+            .map(Template::new)
+            .transpose()
+            .map_err(|error| CliError::usage(error.to_string()))?,
         check: planned.profile.check.clone(),
         offline: agent.offline,
         works: tools
@@ -178,14 +185,24 @@ pub(super) fn template(plan: &Plan) -> Result<Template, CliError> {
 }
 
 /// What names the arms of a plan in the identity of their cells, in the order of the plan.
-pub(super) fn arm_digests(plan: &Plan) -> Vec<Sha256> {
-    plan.arms.iter().map(|arm| Sha256::of(&canonical(&arm.provenance))).collect()
+pub(super) fn arm_digests(plan: &Plan) -> Vec<ArmDigests> {
+    let digests = |arm: &PlanArm| ArmDigests {
+        arm: Sha256::of(&canonical(&arm.provenance)),
+        template: arm.template_sha256(&plan.shared),
+    };
+    plan.arms.iter().map(digests).collect()
+}
+
+/// What names an arm, and how it puts a case to its agent.
+pub(super) struct ArmDigests {
+    arm: Sha256,
+    template: Sha256,
 }
 
 /// The cell at a place, where it has no answer yet and is not one of a stored arm. `arms` as [`arm_digests`] gives them.
 pub(super) fn open_cell(
     plan: &Plan,
-    arms: &[Sha256],
+    arms: &[ArmDigests],
     cases: &[Case],
     sheet: &Sheet,
     place: Place,
@@ -194,10 +211,11 @@ pub(super) fn open_cell(
     if planned.fixed.stored.is_some() {
         return None;
     }
+    let digests = arms.get(place.arm)?;
     let identity = Identity {
-        arm: arms.get(place.arm)?,
+        arm: &digests.arm,
         case: &case.sha256,
-        template: &plan.shared.template,
+        template: &digests.template,
         workspace: plan.shared.workspace.as_ref(),
         trial: place.trial,
         seed: plan.seed,

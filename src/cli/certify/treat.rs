@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::certify::{self, Plan, treat};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
+use crate::cli::launch;
 use crate::event::{
     BudgetRefused, Event, FaultClass, Kind, NodeId, RunEnded, RunOutcome, Sha256, Spend, Stored as Kept,
     TreatmentApplied, TreatmentStarted, Usage, billed,
@@ -59,6 +60,7 @@ impl Bench {
         for path in suite.treatments.values().filter_map(|treatment| treatment.profile.as_ref()) {
             let source = Source { path, sets: &[], cwd: &context.cwd };
             let loaded = profile::load(source).map_err(|error| CliError::report(error.render(colour)))?;
+            launch::no_template(&loaded.profile, "a compressor")?;
             bench.profiles.insert(path.clone(), loaded.profile);
         }
         Ok(bench)
@@ -126,7 +128,7 @@ pub(super) async fn apply(
         let what =
             format!("the treatment `{name}` has nothing to treat: {} has no prompt of its own", profile.name);
         return Err(CliError::usage(what)
-            .hint("it treats `prompt.system` and `prompt.files`, never a case")
+            .hint("it treats `prompt.system` and `prompt.files`, never `prompt.template` or a case")
             .into());
     }
     let (compressor, sha256) = (course.bench.compressor(&treatment), course.bench.names(&treatment));
@@ -308,6 +310,7 @@ impl Work<'_> {
         let place = tempfile::Builder::new().prefix(".treat-").tempdir_in(course.dir.path());
         let place = place.map_err(environment)?;
         let part = Part {
+            takes_cut: false,
             node: node.clone(),
             task: treat::ask(text, target),
             seed: seed(course.run_seed(), self.name, text),

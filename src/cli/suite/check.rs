@@ -11,6 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::data;
 use crate::cli::error::{CliError, environment};
 use crate::cli::exit;
+use crate::cli::launch;
 use crate::profile::{self, Compare, Profile, Score, ScoreKind, Source, Suite};
 use crate::suite::{Case, CaseErrors, SplitPart, Template, split_part, survey_cases};
 
@@ -90,7 +91,11 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CliError>
             let named = suite.score.iter().filter_map(|score| score.options.profile.as_deref());
             let named = named.chain(suite.treatments.values().filter_map(|one| one.profile.as_deref()));
             for path in named.collect::<BTreeSet<_>>() {
-                load(path, &[], &mut findings);
+                if let Some(profile) = load(path, &[], &mut findings)
+                    && let Err(error) = launch::no_template(&profile, "a judge or a compressor")
+                {
+                    findings.problems.push(error.render().trim_end().to_owned());
+                }
             }
             let profiles: Vec<&Profile> = profiles.iter().map(AsRef::as_ref).collect();
             findings.suite(suite, &profiles, &context.cwd);
@@ -127,6 +132,9 @@ impl Findings {
         }
         self.parts(suite, &cases);
         self.template("`cases.template`", &suite.cases.template, &cases, None);
+        for profile in profiles {
+            self.task(profile, &cases);
+        }
         for score in &suite.score {
             self.score(score, profiles, &cases, cwd);
         }
@@ -167,6 +175,18 @@ impl Findings {
             self.remarks.push(format!("{what} in all; nothing can be shown with fewer than {FEW}"));
         }
         self.parts = parts;
+    }
+
+    /// How a profile puts the cases, where it says so itself.
+    fn task(&mut self, profile: &Profile, cases: &[Case]) {
+        let title = format!("`{}` of `{}`", launch::template_key(profile), profile.name);
+        match launch::read_template(profile) {
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                self.template(&title, &text, cases, None);
+            }
+            Err(error) => self.problems.push(error.render().trim_end().to_owned()),
+        }
     }
 
     /// Renders a template for every case, and returns which of them it says something for.

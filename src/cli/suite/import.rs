@@ -76,7 +76,11 @@ pub(crate) fn import(context: &Context, args: &ImportArgs) -> Result<u8, CliErro
         return Err(CliError::report(problems.join("\n\n")).hint("correct this in what was written"));
     }
     let suite = suite.display();
-    let mut next = format!("next: provost suite check -S {suite}\n");
+    let mut next = format!("next: provost suite check -S {suite}");
+    for path in profiles.iter().filter(|_| draft.own_templates) {
+        let _ = write!(next, " -p {path}");
+    }
+    next.push('\n');
     match profiles.as_slice() {
         [] => next.push_str("then: provost init, for a profile, and provost certify -p PROFILE -S SUITE\n"),
         [one] => {

@@ -10,6 +10,7 @@ use crate::backend::registry;
 use crate::cli::context::Context;
 use crate::cli::data;
 use crate::cli::error::{CliError, environment};
+use crate::cli::launch;
 use crate::event::{PhaseName, RunId};
 use crate::profile::Profile;
 use crate::supervise::battery::{Facts, Finding, Missing, Subject, battery};
@@ -49,9 +50,17 @@ pub(super) async fn findings(
                 .map(|name| (Some(PhaseName::new(name)), named.profile.phased(name)))
                 .collect()
         };
+        // What no template can say was refused before.
+        let put = |profile: &Profile| launch::put(profile, &named.task).ok().flatten();
+        let tasks: Vec<Option<String>> = phases.iter().map(|(_, profile)| put(profile)).collect();
         let subjects: Vec<Subject<'_>> = phases
             .iter()
-            .map(|(phase, profile)| Subject { phase: phase.as_ref(), profile, task: &named.task })
+            .zip(&tasks)
+            .map(|((phase, profile), task)| Subject {
+                phase: phase.as_ref(),
+                profile,
+                task: task.as_deref().unwrap_or(&named.task),
+            })
             .collect();
         let mut places = vec![root.to_owned()];
         places.extend(args.out.as_ref().map(|out| context.cwd.join(out)));

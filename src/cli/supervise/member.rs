@@ -214,13 +214,15 @@ impl Member {
         let mut players = Vec::new();
         for (phase, profile) in phases(&self.profile, &settings) {
             let Words { system, files, images } = launch::words(&profile)?;
+            let task = launch::put(&profile, &self.task)?;
+            let said = task.clone().unwrap_or_else(|| self.task.clone());
             let candidates =
                 launch::candidates(context, false, &profile, &self.manifest, guard, secrets, &accounts)?;
             let schedule = profile.supervise.as_ref().and_then(|supervise| supervise.schedule.as_ref());
             let calendar = schedule.map(Calendar::new);
             let profile = Arc::new(profile);
-            casts.push(Cast { profile: Arc::clone(&profile), candidates, system, files, images });
-            players.push(Player { phase, profile, calendar });
+            casts.push(Cast { profile: Arc::clone(&profile), candidates, system, files, task, images });
+            players.push(Player { phase, profile, task: said, calendar });
         }
         let tree = Tree::new(
             guard.clone(),
@@ -236,7 +238,6 @@ impl Member {
             base: Arc::clone(&self.profile),
             settings,
             players,
-            task: self.task.clone(),
             workspace: workspace.clone(),
             directory: self.dir.path().to_owned(),
             tree: git.then_some(tree),
@@ -258,6 +259,7 @@ impl Member {
             pid: std::process::id(),
             alerts: Vec::new(),
             cell: None,
+            takes_cut: false,
         };
         let (sink, veil) = (Arc::clone(recorder), Arc::clone(secrets));
         let parts = Parts {

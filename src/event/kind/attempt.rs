@@ -212,6 +212,18 @@ pub struct AttemptFinished {
     pub output_sha256: Option<Sha256>,
 }
 
+impl AttemptFinished {
+    /// Whether its answer was cut at the output limit.
+    pub fn is_cut(&self) -> bool {
+        self.stop_reason.as_deref().is_some_and(is_output_limit)
+    }
+}
+
+/// Whether a model says by this word that it was cut at the output limit: the words of all APIs.
+pub fn is_output_limit(stop_reason: &str) -> bool {
+    matches!(stop_reason, "length" | "max_tokens" | "max_output_tokens")
+}
+
 /// Text as it streams. Never journaled; the transcript has it and the journal has the turn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextDelta {

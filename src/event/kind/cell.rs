@@ -186,6 +186,9 @@ pub struct CellEnded {
     /// The answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_sha256: Option<Sha256>,
+    /// Whether the answer was cut at the output limit; it is scored as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// The scores that are known at once; others follow as `cell.scored`.
     #[serde(default, skip_serializing_if = "Scores::is_empty")]
     pub scores: Scores,

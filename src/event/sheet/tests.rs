@@ -100,6 +100,7 @@ fn taken_over(said: &[(u64, u64, Says)]) -> Vec<Event> {
                 transcript: None,
                 stored: false,
                 origin,
+                cut: false,
             }
             .into(),
             Says::Score(value) => CellScored {

@@ -49,7 +49,8 @@ pub struct Suite {
 pub struct Cases {
     /// JSON lines, CSV or YAML, by its extension: `.jsonl`, `.csv`, `.tsv`, `.yaml`, `.yml`, `.json`.
     pub file: PathBuf,
-    /// How a case becomes the task; every field of the case has its name, and an undefined name is an error.
+    /// How a case becomes the task; every field of the case has its name, and an undefined name is an error. A profile with a
+    /// `prompt.template` says it itself.
     pub template: String,
     /// The first so many cases of the file only; 0 is all.
     pub limit: u64,
@@ -203,7 +204,8 @@ pub enum Compare {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Treatment {
-    /// The share of the words that is to remain.
+    /// The share of the words that is to remain, of `prompt.system` and of each of `prompt.files`; never of a `prompt.template`
+    /// or of a case.
     pub compress: f64,
     /// The profile of the model that compresses; else `model` and `endpoint` are asked over `chat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -237,7 +239,8 @@ pub struct Gate {
     pub alpha: f64,
     /// The lift that must be exceeded; for non-inferiority the loss that is tolerated.
     pub margin: f64,
-    /// Answered / dealt, on each arm.
+    /// Answered / dealt, on each arm. A text of a `chat` agent without tools is an answer also where it was cut at the output
+    /// limit; how many were is told with the verdict.
     pub coverage: f64,
     /// Threshold mode: what the confidence bound must exceed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

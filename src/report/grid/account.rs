@@ -149,7 +149,7 @@ fn coverage(sheet: &Sheet, candidate: &CandidateFigures) -> Option<String> {
     ))
 }
 
-/// What is missing, arm by arm: `fixer-v2: 3 of 600 cells are missing: 2 infrastructure, 1 timeout`.
+/// What is missing, arm by arm: `fixer-v2: 3 of 600 cells missing: 2 infrastructure: overloaded, 1 timeout: stall`.
 pub(super) fn missing(sheet: &Sheet) -> Vec<String> {
     let Some(plan) = sheet.plan() else { return Vec::new() };
     let dealt = plan.cases.saturating_mul(plan.trials);
@@ -158,9 +158,9 @@ pub(super) fn missing(sheet: &Sheet) -> Vec<String> {
         let known: u64 = totals.missing.values().sum();
         let open = dealt.saturating_sub(totals.answered).saturating_sub(known);
         let mut reasons: Vec<String> = totals
-            .missing
+            .classes
             .iter()
-            .map(|(reason, count)| format!("{count} {}", words::missing(*reason)))
+            .map(|((reason, class), count)| format!("{count} {}", words::gone(*reason, *class)))
             .collect();
         if open > 0 {
             reasons.push(format!("{open} not run"));

@@ -36,7 +36,7 @@ pub fn annotations(view: &GridView<'_>) -> String {
         };
         let arm = if each.arm.is_empty() { String::new() } else { format!(", {}", each.arm) };
         let reasons = each.reasons.iter().map(|reason| {
-            let (title, remedy) = words::words(*reason);
+            let (title, remedy) = (words::words(*reason).0, words::remedy(*reason, view.sheet));
             format!("{title} {remedy}")
         });
         let told: Vec<String> = reasons.chain(each.settles).chain(each.facts.into_iter().take(1)).collect();

@@ -83,7 +83,7 @@ fn gate(view: &GridView<'_>, plan: &PlanFixed, certified: Option<&Certified>) ->
         status.set_type(keys.join(", ")).set_message(titles.join(" "));
         let name = if each.arm.is_empty() { "may ship".to_owned() } else { format!("{} may ship", each.arm) };
         let mut test = TestCase::new(name, status);
-        let remedies = each.reasons.iter().map(|reason| words::words(*reason).1.to_owned());
+        let remedies = each.reasons.iter().map(|reason| words::remedy(*reason, view.sheet));
         let told: Vec<String> = remedies.chain(each.settles).chain(each.facts).collect();
         test.set_classname(format!("{}.gate", plan.suite)).set_system_out(told.join("\n"));
         suite.add_test_case(test);

@@ -102,16 +102,16 @@ impl Page {
 
     fn accounts(&mut self, view: &GridView<'_>, certified: &Certified) {
         for account in account::accounts(view.sheet, certified) {
-            self.account(&account);
+            self.account(view.sheet, &account);
         }
     }
 
-    fn account(&mut self, account: &Account) {
+    fn account(&mut self, sheet: &Sheet, account: &Account) {
         let (word, _) = words::verdict(account.verdict);
         let arm = if account.arm.is_empty() { String::new() } else { format!("{}: ", code(&account.arm)) };
         let _ = writeln!(self.0, "**{arm}{word}**\n");
         for reason in &account.reasons {
-            let (title, remedy) = words::words(*reason);
+            let (title, remedy) = (words::words(*reason).0, words::remedy(*reason, sheet));
             let _ = writeln!(self.0, "- `{}`: {title} {remedy}", words::key(reason));
         }
         for settles in &account.settles {

@@ -219,7 +219,7 @@ impl Table {
         let accounts = account::accounts(view.sheet, certified);
         let several = accounts.len() > 1;
         for each in &accounts {
-            self.account(each);
+            self.account(view.sheet, each);
             if !each.arm.is_empty() && each.verdict != Some(Verdict::Pass) {
                 let arm = crate::event::ArmName::new(candidate_name(certified, &each.arm));
                 self.losses(view, &arm, &gate.score);
@@ -233,13 +233,13 @@ impl Table {
         }
     }
 
-    fn account(&mut self, account: &Account) {
+    fn account(&mut self, sheet: &Sheet, account: &Account) {
         let (word, ink) = words::verdict(account.verdict);
         self.text.push('\n');
         let arm = if account.arm.is_empty() { String::new() } else { format!("  {}", account.arm) };
         self.line(ink, &format!("{}{arm}", word.to_uppercase()));
         for reason in &account.reasons {
-            self.reason(*reason);
+            self.reason(sheet, *reason);
         }
         for settles in &account.settles {
             self.line(Ink::Plain, &format!("    {settles}"));
@@ -249,8 +249,8 @@ impl Table {
         }
     }
 
-    fn reason(&mut self, reason: Reason) {
-        let (title, remedy) = words::words(reason);
+    fn reason(&mut self, sheet: &Sheet, reason: Reason) {
+        let (title, remedy) = (words::words(reason).0, words::remedy(reason, sheet));
         self.line(Ink::Plain, &format!("  {}: {title}", words::key(reason)));
         self.line(Ink::Plain, &format!("    {remedy}"));
     }

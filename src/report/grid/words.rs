@@ -1,12 +1,15 @@
 //! The closed lists of a verdict in words: what each reason says, and what can be done about it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::event::{ArmRole, GateMode, MissingReason, Reason, Reliability, Verdict};
+use crate::event::{ArmRole, FaultClass, GateMode, MissingReason, Reason, Reliability, Sheet, Verdict};
 use crate::report::human::style::Ink;
 
 const MENDED: &str = "Look at the cases that were lost, mend the candidate and certify it again.";
 const GO_ON: &str = "Call the same command again with the same --out: it does only what is missing.";
+const RAISED: &str = "Raise the budget and call the same command again: what was paid for is kept.";
 const MORE_CASES: &str = "Add cases. More trials help only against the noise within a case.";
 const SHIP: &str = "It may ship.";
 
@@ -55,15 +58,64 @@ pub fn words(reason: Reason) -> (&'static str, &'static str) {
             "There was no answer to measure on an arm.",
             "See why the cells are missing, mend that and call the same command again.",
         ),
-        Reason::BudgetExhausted => (
-            "The budget ended before the evidence was there.",
-            "Raise the budget and call the same command again: what was paid for is kept.",
-        ),
+        Reason::BudgetExhausted => ("The budget ended before the evidence was there.", RAISED),
         Reason::Interrupted => ("Somebody ended it before the evidence was there.", GO_ON),
         Reason::Underpowered => (
             "The plan cannot see the effect that it was asked to see.",
             "Add cases, or ask for a larger --effect or a lower --min-power.",
         ),
+    }
+}
+
+/// What can be done about a reason in this run. Where cells are missing, that is a matter of why they are.
+pub(super) fn remedy(reason: Reason, sheet: &Sheet) -> String {
+    let usual = words(reason).1;
+    let by_cells = [Reason::IncompleteCoverage, Reason::MissingDecides, Reason::NoEvidence];
+    if !by_cells.contains(&reason) {
+        return usual.to_owned();
+    }
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for ((reason, class), count) in sheet.arms().iter().flat_map(|arm| &arm.classes) {
+        *counts.entry(mends(*reason, *class)).or_default() += count;
+    }
+    let mut remedies: Vec<_> = counts.into_iter().collect();
+    // What most are missing for is told first.
+    remedies.sort_by_key(|(remedy, count)| (std::cmp::Reverse(*count), *remedy));
+    let remedies: Vec<&str> = remedies.into_iter().map(|(remedy, _)| remedy).collect();
+    if remedies.is_empty() { usual.to_owned() } else { remedies.join(" ") }
+}
+
+/// What brings an answer of a cell that has none.
+fn mends(reason: MissingReason, class: Option<FaultClass>) -> &'static str {
+    match (reason, class) {
+        (_, Some(FaultClass::OutputLimit)) => {
+            "Raise `model.max_output_tokens`, with another --out: the same call meets the same limit."
+        }
+        (_, Some(FaultClass::ContextOverflow)) => {
+            "Shorten what is sent, or choose a model that takes more, with another --out."
+        }
+        (_, Some(FaultClass::ContentPolicy)) => {
+            "Where the model refuses, the same call is refused again: change the prompt, the cases or the model, with another --out."
+        }
+        (MissingReason::Agent, _) => {
+            "See why the agent gave no answer, and mend its profile, with another --out; the same call only asks it again."
+        }
+        (MissingReason::Timeout, _) => {
+            "Call the same command again with the same --out; where the agent needs longer, raise the times of [round], with another --out."
+        }
+        (MissingReason::Budget, _) => RAISED,
+        (
+            _,
+            Some(
+                FaultClass::Auth
+                | FaultClass::Forbidden
+                | FaultClass::ConfigMissing
+                | FaultClass::ModelNotFound
+                | FaultClass::QuotaExhausted
+                | FaultClass::RequestInvalid,
+            ),
+        ) => "Mend what the missing cells name, and call the same command again with the same --out.",
+        _ => GO_ON,
     }
 }
 
@@ -115,6 +167,11 @@ pub fn missing(reason: MissingReason) -> &'static str {
     }
 }
 
+/// The same with the class of the failure: `agent: output_limit`.
+pub(super) fn gone(reason: MissingReason, class: Option<FaultClass>) -> String {
+    class.map_or_else(|| missing(reason).to_owned(), |class| format!("{}: {class}", missing(reason)))
+}
+
 /// The word that the journal has for one of a closed list: `no-margin`, `not_run`.
 pub(super) fn key(of: impl Serialize) -> String {
     match serde_json::to_value(of) {
@@ -146,6 +203,33 @@ mod tests {
             }
             assert!(!key(reason).contains('_') && !key(reason).is_empty(), "{reason:?}");
         }
+    }
+
+    /// The reasons of all that is missing, each with how many, and what is to be done.
+    #[test]
+    fn the_remedy_of_missing_cells_is_that_of_why_they_are() {
+        use FaultClass::{Auth, NoPayload, OutputLimit, Overloaded};
+        use MissingReason::{Agent, Infrastructure, Timeout};
+        let remedies = |classes: &[(MissingReason, Option<FaultClass>)]| {
+            classes.iter().map(|(reason, class)| mends(*reason, *class)).collect::<Vec<_>>()
+        };
+        let [limit, empty, busy, key, slow] = remedies(&[
+            (Agent, Some(OutputLimit)),
+            (Agent, Some(NoPayload)),
+            (Infrastructure, Some(Overloaded)),
+            (Infrastructure, Some(Auth)),
+            (Timeout, None),
+        ])[..] else {
+            unreachable!()
+        };
+        assert!(limit.contains("`model.max_output_tokens`") && !limit.contains("same --out"), "{limit}");
+        assert!(empty.contains("mend its profile"), "{empty}");
+        assert_eq!(busy, GO_ON);
+        assert!(key.contains("Mend what the missing cells name"), "{key}");
+        assert!(slow.contains("[round]"), "{slow}");
+        // A run of which nothing is known has the usual one, and so has every other reason.
+        assert_eq!(remedy(Reason::IncompleteCoverage, &Sheet::default()), GO_ON);
+        assert_eq!(remedy(Reason::NoMargin, &Sheet::default()), MORE_CASES);
     }
 
     #[test]

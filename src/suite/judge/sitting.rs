@@ -68,6 +68,7 @@ impl<'a> Sitting<'a> {
         let place = tempfile::Builder::new().prefix(".judge-").tempdir_in(&self.stage.directory);
         let place = place.map_err(|error| broken(&error.to_string()))?;
         let part = Part {
+            takes_cut: false,
             node: NodeId::new(format!("{}.j{}.{}", NodeId::cell(self.answered.cell), self.score, self.asked)),
             task,
             seed: seed(self.answered.seed, self.score, self.asked),

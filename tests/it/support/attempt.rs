@@ -84,6 +84,7 @@ fn request(dir: &Path, user: &str, replay: Vec<Replayed>) -> Request {
         directory: dir.to_owned(),
         images: Vec::new(),
         terse: false,
+        takes_cut: false,
         replay,
     }
 }

@@ -9,6 +9,8 @@ use super::http::{Recorded, Response, Step};
 pub(crate) enum Turn {
     /// Says something and stops.
     Say(&'static str),
+    /// Says something and is cut at the output limit.
+    Cut(&'static str),
     /// Calls a tool: the call's id, the tool's name, its arguments.
     Call(&'static str, &'static str, Value),
 }
@@ -82,6 +84,7 @@ pub(crate) fn answer(request: &Recorded, turn: &Turn) -> Response {
     let body = request.json();
     let (delta, finish) = match turn {
         Turn::Say(text) => (json!({ "role": "assistant", "content": text }), "stop"),
+        Turn::Cut(text) => (json!({ "role": "assistant", "content": text }), "length"),
         Turn::Call(id, name, arguments) => {
             let function = json!({ "name": name, "arguments": arguments.to_string() });
             let call = json!({ "index": 0, "id": id, "type": "function", "function": function });

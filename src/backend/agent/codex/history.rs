@@ -78,6 +78,7 @@ mod tests {
             directory: dir.to_owned(),
             images: Vec::new(),
             terse: false,
+            takes_cut: false,
             replay: Vec::new(),
         }
     }

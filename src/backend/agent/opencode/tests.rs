@@ -241,6 +241,7 @@ fn request(directory: &Path, system: Option<&str>, session: SessionPlan) -> Requ
         directory: directory.to_owned(),
         images: Vec::new(),
         terse: false,
+        takes_cut: false,
         replay: Vec::new(),
     }
 }

@@ -22,6 +22,7 @@ fn request(dir: &Path, replay: Vec<Replayed>) -> Request {
         directory: dir.to_owned(),
         images: Vec::new(),
         terse: false,
+        takes_cut: false,
         replay,
     }
 }
@@ -217,6 +218,39 @@ async fn an_attempt_without_an_answer_is_a_failure() {
         assert_eq!(failure.class, class, "{turn}");
         assert_eq!(failure.emitted_output, !turn.starts_with("no_payload"), "{turn}");
         assert!(journal.words.iter().any(|word| word == "turn 1"), "a paid turn is on record");
+    }
+}
+
+/// A text that was cut at the output limit is an answer for who takes it as one, and nothing else that was cut is.
+#[tokio::test]
+async fn a_text_that_was_cut_is_an_answer_where_that_is_asked_for() {
+    for (turn, tools, takes_cut, taken) in [
+        ("text = \"cut\"\nstop_reason = \"length\"", false, true, true),
+        ("text = \"cut\"\nstop_reason = \"max_tokens\"", false, true, true),
+        ("text = \"cut\"\nstop_reason = \"length\"", false, false, false),
+        ("text = \"cut\"\nstop_reason = \"length\"", true, true, false),
+        ("text = \" \\n\"\nstop_reason = \"length\"", false, true, false),
+        ("text = \"no\"\nstop_reason = \"content_filter\"", false, true, false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("ws")).unwrap();
+        let file = dir.path().join("script.toml");
+        std::fs::write(&file, format!("schema = 1\n[[round]]\n[[round.turn]]\n{turn}\n")).unwrap();
+        let default = Settings::default();
+        let settings = Settings { tools: if tools { default.tools.clone() } else { Vec::new() }, ..default };
+        assert_eq!(settings.tools.is_empty(), !tools);
+        let harness = ScriptedHarness::new(Script::load(&file).unwrap(), settings);
+        let (link, mut ear, _switch) = Link::new();
+        tokio::spawn(async move {
+            while let Some(message) = ear.recv().await {
+                message.recorded.map(|recorded| recorded.send(()));
+            }
+        });
+        let request = Request { takes_cut, ..request(dir.path(), Vec::new()) };
+        match harness.attempt(request, link).await {
+            Ok(answer) => assert!(taken && answer.text == "cut", "{turn} {tools} {takes_cut}: {answer:?}"),
+            Err(failure) => assert!(!taken, "{turn} {tools} {takes_cut}: {failure:?}"),
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct Draft {
     pub(super) name: String,
     pub(super) description: String,
     pub(super) template: String,
+    /// Whether each profile has a template of its own.
+    pub(super) own_templates: bool,
     pub(super) trials: Option<u64>,
     pub(super) concurrency: Option<u64>,
     pub(super) cases: Vec<Map<String, Value>>,

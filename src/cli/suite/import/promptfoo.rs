@@ -189,6 +189,7 @@ fn profiles(
     let Some(first) = prompts.first() else {
         return Err("it has no prompt that can be taken over".to_owned());
     };
+    let differ = prompts.iter().any(|prompt| prompt.template != first.template);
     // With one prompt all of it may as well be in the suite.
     if prompts.len() == 1 && first.system.is_none() {
         draft.template = [first.lead.as_str(), first.template.as_str()]
@@ -199,23 +200,22 @@ fn profiles(
         prompts[0].lead.clear();
     } else {
         draft.template.clone_from(&first.template);
-        let template = draft.template.clone();
-        prompts.retain(|prompt| {
-            let same = prompt.template == template;
-            if !same {
-                let why = "from its first variable on it differs from the first prompt, and a suite has one `cases.template`: \
-                    import it alone, into a directory of its own";
-                draft.leave(format!("prompt `{}`", prompt.name), why);
-            }
-            same
-        });
+    }
+    draft.own_templates = differ;
+    if differ {
+        draft.remarks.push(
+            "the prompts differ in what they make of a case: each profile has its own `prompt.template`, which stands in \
+             place of `cases.template`"
+                .to_owned(),
+        );
     }
     if providers.is_empty() {
         draft.leave("profiles", "no provider could be taken over, so there is none to measure");
     }
     let mut names: Vec<String> = Vec::new();
-    for prompt in &prompts {
-        for provider in providers {
+    // The first two are two prompts where there are two: these are to be held against each other first.
+    for provider in providers {
+        for prompt in &prompts {
             let wanted = match (prompts.len(), providers.len()) {
                 (1, _) => provider.name.clone(),
                 (_, 1) => prompt.name.clone(),
@@ -232,6 +232,9 @@ fn profiles(
                 let file = format!("prompts/{name}.md");
                 let _ = writeln!(said, "files = [{}]   # precede the task", quoted(&file));
                 draft.others.push((file, format!("{}\n", prompt.lead)));
+            }
+            if differ {
+                let _ = writeln!(said, "template = {}", quoted(&prompt.template));
             }
             if !said.is_empty() {
                 let _ = write!(text, "\n[prompt]\n{said}");

@@ -58,9 +58,11 @@ pub(super) fn rows(sheet: &Sheet, plan: &PlanFixed, inks: &[String]) -> Vec<ArmR
             arm.treatment.as_deref().map_or_else(String::new, |name| format!(", treatment {name}"));
         let offline = if arm.offline { ", offline" } else { "" };
         let mut missing: Vec<String> = totals
-            .missing
+            .classes
             .iter()
-            .map(|(reason, count)| format!("{} {}", figures::whole(*count), words::missing(*reason)))
+            .map(|((reason, class), count)| {
+                format!("{} {}", figures::whole(*count), words::gone(*reason, *class))
+            })
             .collect();
         let never = dealt.saturating_sub(totals.answered + totals.missing.values().sum::<u64>());
         if never > 0 {

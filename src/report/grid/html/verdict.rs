@@ -29,7 +29,7 @@ pub(super) struct Top {
 struct Why {
     key: String,
     title: &'static str,
-    remedy: &'static str,
+    remedy: String,
 }
 
 /// A figure with its name and what is to be known of it.
@@ -66,8 +66,8 @@ pub(super) fn top(view: &GridView<'_>, plan: &PlanFixed) -> Top {
         verdict => words::verdict(verdict).0,
     };
     let reason = |reason: &Reason| {
-        let (title, remedy) = words::words(*reason);
-        Why { key: words::key(*reason), title, remedy }
+        let (title, _) = words::words(*reason);
+        Why { key: words::key(*reason), title, remedy: words::remedy(*reason, view.sheet) }
     };
     let candidate = certified.zip(verdict).and_then(|(certified, verdict)| decides(certified, verdict));
     let sentence = match (verdict, &plan.gate, candidate) {

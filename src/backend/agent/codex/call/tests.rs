@@ -23,6 +23,7 @@ fn call(profile: &str, session: SessionPlan, system: Option<&str>) -> (Vec<Strin
         directory: dir.path().to_owned(),
         images: Vec::new(),
         terse: false,
+        takes_cut: false,
         replay: Vec::new(),
     };
     let call = Codex::new(&loaded.profile).call(&request).unwrap();

@@ -269,6 +269,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
     let ended = CellEnded {
         stored: false,
         origin: None,
+        cut: false,
         cell: index,
         key: Sha256::of(format!("key {index}").as_bytes()),
         arm: plan.arms[place.arm].name.clone(),
