@@ -109,7 +109,12 @@ impl Ledger {
         if length <= book.offset {
             return Ok(());
         }
-        let mut follower = Follower::open(dir, book.offset)?;
+        let mut follower = match Follower::open(dir, book.offset) {
+            Ok(follower) => follower,
+            // A process that could not begin any cell takes its shard away again.
+            Err(_) if !dir.journal().exists() => return Ok(()),
+            Err(error) => return Err(error),
+        };
         loop {
             let lines = follower.poll()?;
             if lines.is_empty() {
