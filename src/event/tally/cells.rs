@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{ArmName, Event, Kind, NodeId, ScoreName, Spend, Verdict, billed};
+use crate::event::{ArmName, Event, Kind, NodeId, ScoreName, Spend, Verdict};
 
 /// What is counted of cells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,14 +66,14 @@ impl Cells {
                 self.retries += ended.attempts.saturating_sub(1);
                 if ended.attempts > 0 {
                     let offline = self.offline.contains(&ended.arm);
-                    spend.bill(billed(offline, ended.usage).as_ref());
+                    spend.bill_of(offline, ended.usage.as_ref());
                 }
                 let value = self.score.as_ref().and_then(|name| ended.scores.get(name)?.value);
                 self.count(value);
             }
             Kind::CellScored(scored) => {
                 if scored.attempts > 0 {
-                    spend.bill(scored.usage.as_ref());
+                    spend.bill_of(scored.offline, scored.usage.as_ref());
                 }
                 if self.score.as_ref() == Some(&scored.score) {
                     self.count(scored.scored.value);
