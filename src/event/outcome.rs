@@ -225,6 +225,15 @@ impl Spend {
         }
     }
 
+    /// The same of what may be `offline`: it costs nothing where nobody said any dollars, and its tokens are known only where
+    /// somebody said them.
+    pub fn bill_of(&mut self, offline: bool, usage: Option<&super::Usage>) {
+        match usage {
+            None if offline => self.tokens_known = false,
+            usage => self.bill(super::billed(offline, usage.copied()).as_ref()),
+        }
+    }
+
     /// Adds what another part has consumed; wall times are no sum.
     pub fn join(&mut self, other: &Self) {
         self.input = self.input.saturating_add(other.input);

@@ -309,7 +309,7 @@ impl Sheet {
         }
         let Some((arm, fixed)) = self.arms.get_mut(place.arm).zip(plan.arms.get(place.arm)) else { return };
         if ended.attempts > 0 && !ended.stored {
-            arm.spend.bill(fixed.billed(ended.usage).as_ref());
+            arm.spend.bill_of(fixed.offline, ended.usage.as_ref());
             arm.attempts += ended.attempts;
         }
         let before = self.rows.get(&ended.cell);
@@ -355,7 +355,7 @@ impl Sheet {
 
     fn scored(&mut self, scored: &CellScored) {
         if scored.attempts > 0 {
-            self.judges.bill(scored.usage.as_ref());
+            self.judges.bill_of(scored.offline, scored.usage.as_ref());
         }
         let Some(at) = self.score(&scored.score) else { return };
         if let Some(row) = self.rows.get_mut(&scored.cell) {

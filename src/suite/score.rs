@@ -73,6 +73,8 @@ pub struct Later {
     pub scored: Scored,
     /// What the judge consumed, failed attempts included; absent when nobody said anything.
     pub usage: Option<Usage>,
+    /// Whether the judge's profile says that it costs nothing.
+    pub offline: bool,
     /// Requests of the judge.
     pub attempts: u64,
     /// What the judge was sent.

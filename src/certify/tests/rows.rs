@@ -374,7 +374,12 @@ fn stubs_of_an_arm_that_is_offline() {
     let (both, sheet) = over([true, true], Cell::Stub);
     assert_eq!(says(&both), (Verdict::Pass, &[Reason::Significant][..]));
     assert!(both.certified.remarks.is_empty(), "{:?}", both.certified.remarks);
-    assert_eq!((sheet.spend().usd, sheet.spend().usd_known), (0.0, true));
+    let spend = sheet.spend();
+    assert_eq!(
+        (spend.usd, spend.usd_known, spend.tokens_known),
+        (0.0, true, false),
+        "no dollars, and nobody counted"
+    );
     assert_eq!(both.certified.candidates[0].savings_usd.map(|saved| saved.mean), Some(0.0));
     for (offline, named, other) in
         [([true, false], "candidate-0", "baseline"), ([false, true], "baseline", "candidate-0")]

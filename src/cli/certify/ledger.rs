@@ -154,7 +154,8 @@ impl Ledger {
                 }
             }
             Kind::CellScored(scored) if self.is_new(event.seq, scored.origin.as_ref(), shard) => {
-                self.billed.bill(scored.attempts > 0, scored.usage.as_ref());
+                let usage = billed(scored.offline, scored.usage);
+                self.billed.bill(scored.attempts > 0, usage.as_ref());
             }
             Kind::TreatmentApplied(applied) => {
                 self.billed.bill(applied.attempts > 0, applied.usage.as_ref());

@@ -286,6 +286,9 @@ pub struct CellScored {
     /// What scoring consumed; kept apart from what the agent did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Whether the judge's profile says that it costs nothing, and need not report any usage.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
     /// Requests of a judge.
     #[serde(default)]
     pub attempts: u64,

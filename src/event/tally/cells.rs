@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{
     ArmName, ArmRole, CaseId, CellEnded, CellIndex, Event, FaultClass, Kind, MissingReason, NodeId,
-    PlanFixed, Reason, ScoreName, Spend, Tally, Trial, Usage, Verdict, billed,
+    PlanFixed, Reason, ScoreName, Spend, Tally, Trial, Verdict,
 };
 
 /// Cells without an answer that are kept, the last ones.
@@ -133,7 +133,7 @@ impl Cells {
             Kind::CellEnded(ended) => self.ended(ended, spend),
             Kind::CellScored(scored) => {
                 if scored.attempts > 0 {
-                    spend.bill(scored.usage.as_ref());
+                    spend.bill_of(scored.offline, scored.usage.as_ref());
                 }
                 let late = scored.origin.as_ref().is_some_and(|origin| origin.late);
                 if self.score.as_ref() == Some(&scored.score) && !late {
@@ -185,16 +185,12 @@ impl Cells {
 
     fn ended(&mut self, ended: &CellEnded, spend: &mut Spend) {
         let at = self.arm_of(ended.cell);
-        let bill = |spend: &mut Spend, usage: Option<&Usage>| {
-            if ended.attempts > 0 && !ended.stored {
-                spend.bill(usage);
-            }
-        };
         let offline = at.and_then(|at| self.arms.get(at)).is_some_and(|arm| arm.offline);
-        let usage = billed(offline, ended.usage);
-        bill(spend, usage.as_ref());
-        if let Some(arm) = at.and_then(|at| self.arms.get_mut(at)) {
-            bill(&mut arm.spend, usage.as_ref());
+        if ended.attempts > 0 && !ended.stored {
+            spend.bill_of(offline, ended.usage.as_ref());
+            if let Some(arm) = at.and_then(|at| self.arms.get_mut(at)) {
+                arm.spend.bill_of(offline, ended.usage.as_ref());
+            }
         }
         if ended.origin.as_ref().is_some_and(|origin| origin.late) {
             // It has an answer already, which stands.

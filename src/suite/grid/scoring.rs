@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::event::{ArmRole, CellIndex, CellScored, NodeId, Place, ScoreName, Scored, Scores, Stored, Trial};
+use crate::event::{
+    ArmRole, CellIndex, CellScored, NodeId, Place, ScoreName, Scored, Scores, Stored, Trial, billed,
+};
 
 use super::workspace::Work;
 use super::{Cell, Grid, Landed};
@@ -200,8 +202,9 @@ impl Grid<'_> {
         for event in &judged.later.notable {
             self.emitter.emit_of(NodeId::cell(judged.cell), event.kind.clone())?;
         }
-        let usage = judged.later.usage.as_ref();
-        self.pool.bill(!judged.later.replies.is_empty() && usage.is_none(), usage);
+        let later = &judged.later;
+        let usage = billed(later.offline, later.usage);
+        self.pool.bill(!later.replies.is_empty() && usage.is_none(), usage.as_ref());
         self.record(judged.cell, judged.score, judged.later)
     }
 
@@ -219,6 +222,7 @@ impl Grid<'_> {
             scorer_sha256,
             scored: later.scored,
             usage: later.usage,
+            offline: later.offline,
             attempts: later.attempts,
             prompts: later.prompts.into_iter().map(|text| text.sha256).collect(),
             replies: later.replies.into_iter().map(|text| text.sha256).collect(),

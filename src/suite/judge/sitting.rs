@@ -1,7 +1,7 @@
 //! One answer before its judge: what is asked, and what it comes to.
 
 use crate::backend::registry::Secrets;
-use crate::event::{FaultClass, NodeId, Scored, Sha256, Usage, billed};
+use crate::event::{FaultClass, NodeId, Scored, Sha256, Usage};
 use crate::suite::play::{Part, Played, Player, Stage, Text};
 use crate::suite::score::{Answered, Later};
 
@@ -42,7 +42,8 @@ impl<'a> Sitting<'a> {
         answered: &'a Answered<'a>,
         score: usize,
     ) -> Self {
-        Self { stage, player, answered, score, asked: 0, unknown: false, later: Later::default() }
+        let later = Later { offline: player.profile.agent.offline, ..Later::default() };
+        Self { stage, player, answered, score, asked: 0, unknown: false, later }
     }
 
     /// Asks, and once more where the reply cannot be read.
@@ -80,9 +81,8 @@ impl<'a> Sitting<'a> {
     }
 
     /// Takes in what a question came to, whatever became of it.
-    fn bill(&mut self, mut played: Played) -> Result<String, Gone> {
+    fn bill(&mut self, played: Played) -> Result<String, Gone> {
         let later = &mut self.later;
-        played.usage = billed(self.player.profile.agent.offline, played.usage);
         later.attempts += played.attempts;
         self.unknown |= played.attempts > 0 && played.usage.is_none();
         later.usage = join(later.usage, played.usage);

@@ -192,3 +192,40 @@ fn a_refused_cell_leaves_the_spend_known() {
     bench.certify("good.toml", "bad.toml", "run", &ceiling, 0);
     assert_eq!(bench.asked() - asked, 2);
 }
+
+/// A judge on a machine of one's own costs nothing: a ceiling in dollars does not end what it judges.
+#[test]
+fn an_offline_judge_is_no_unknown_spend() {
+    let server = Server::answering(move |_, request| {
+        let said = match model(&request.body).as_str() {
+            "judge" => "{\"reasoning\": \"so\", \"grades\": {\"quality\": 5}}",
+            name => by_name(name, number(&request.body)),
+        };
+        Some(completions::answer(request, &Turn::Say(said)))
+    });
+    let bench = Bench::against(server, 60, "");
+    bench.chat("good", "[prices.\"local/good\"]\ninput = 10.0\noutput = 0.0\n");
+    bench.suite(
+        "Question {{ n }}: yes or no?",
+        1,
+        "[[score]]\nname = \"tone\"\nkind = \"judge\"\n[score.options]\nprofile = \"judge.toml\"\nrubric = \"Is it good?\"\n\
+         [gate]\nscore = \"tone\"\nmode = \"threshold\"\nmin = 0.5\n[budget]\nusd = 1.0\n",
+    );
+    let call = |out: &str, code: i32| {
+        bench.call(&["certify", "-p", "good.toml", "-S", "suite.toml", "--out", out], code)
+    };
+    bench.chat("judge", "");
+    let ran = call("unknown", 3);
+    assert_eq!(bench.json("unknown/result.json")["outcome"], "spend_unknown", "{}", ran.err);
+    bench.chat("judge", "offline = true\n");
+    call("offline", 0);
+    let spend = bench.json("offline/result.json")["spend"].clone();
+    assert_eq!((&spend["usd_known"], &spend["tokens_known"]), (&true.into(), &true.into()), "{spend}");
+    assert!((spend["usd"].as_f64().unwrap() - 0.06).abs() < 1e-9, "{spend}");
+    let scored = of_kind(&bench.events("offline"), "cell.scored")[0].clone();
+    assert_eq!(
+        (&scored["offline"], &scored["usage"]["usd"]),
+        (&true.into(), &Value::Null),
+        "as it was reported: {scored}"
+    );
+}

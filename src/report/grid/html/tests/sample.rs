@@ -315,6 +315,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
             judgements: BTreeMap::new(),
         },
         usage: Some(Usage { input: 200, output: 20, usd: wish.priced.then_some(0.0001), ..Usage::default() }),
+        offline: false,
         attempts: 1,
         prompts: vec![asked],
         replies: vec![said],
