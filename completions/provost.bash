@@ -16,6 +16,9 @@ _provost() {
             ",$1")
                 cmd="provost"
                 ;;
+            provost,cell)
+                cmd="provost__subcmd__cell"
+                ;;
             provost,certify)
                 cmd="provost__subcmd__certify"
                 ;;
@@ -80,7 +83,7 @@ _provost() {
 
     case "${cmd}" in
         provost)
-            opts="-q -v -h -V --root --color --quiet --verbose --help --version run supervise certify peek steer stop init service suite schema completions man help guard"
+            opts="-q -v -h -V --root --color --quiet --verbose --help --version run supervise certify cell peek steer stop init service suite schema completions man help guard"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -101,8 +104,46 @@ _provost() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        provost__subcmd__cell)
+            opts="-j -q -v -h --plan --index --missing --jobs --json --root --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --plan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --index)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         provost__subcmd__certify)
-            opts="-p -S -j -q -v -h --profile --baseline --suite --part --set --out --label --seed --jobs --json --dry-run --allow-stubs --allow-different --min-power --effect --keep-workspaces --junit --markdown --html --csv --resume --rescore --verify --report --root --color --quiet --verbose --help"
+            opts="-p -S -j -q -v -h --profile --baseline --suite --part --set --out --label --seed --jobs --json --dry-run --plan --collect --allow-stubs --allow-different --min-power --effect --keep-workspaces --junit --markdown --html --csv --resume --rescore --verify --report --root --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -334,7 +375,7 @@ _provost() {
             return 0
             ;;
         provost__subcmd__peek)
-            opts="-f -q -v -h --json --select --window --events --round --log --prompts --follow --after --alerts --defenses --runs --cooldowns --clear --host --remote-command --root --color --quiet --verbose --help"
+            opts="-f -q -v -h --json --select --window --events --round --cell --log --prompts --outputs --text --follow --after --alerts --defenses --runs --cooldowns --clear --host --remote-command --root --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -353,6 +394,14 @@ _provost() {
                     return 0
                     ;;
                 --round)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cell)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --text)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -442,7 +491,7 @@ _provost() {
             return 0
             ;;
         provost__subcmd__schema)
-            opts="-q -v -h --root --color --quiet --verbose --help profile suite"
+            opts="-q -v -h --root --color --quiet --verbose --help profile suite result"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

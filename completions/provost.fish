@@ -35,6 +35,7 @@ complete -c provost -n "__fish_provost_needs_command" -s V -l version -d 'Print 
 complete -c provost -n "__fish_provost_needs_command" -f -a "run" -d 'Do one task: one round, or rounds until its check passes'
 complete -c provost -n "__fish_provost_needs_command" -f -a "supervise" -d 'Keep an agent working, round after round, or a fleet of them'
 complete -c provost -n "__fish_provost_needs_command" -f -a "certify" -d 'The gate: may this profile ship?'
+complete -c provost -n "__fish_provost_needs_command" -f -a "cell" -d 'Run single cells of a plan, for engines that run many processes'
 complete -c provost -n "__fish_provost_needs_command" -f -a "peek" -d 'Look at a live, dead or finished run'
 complete -c provost -n "__fish_provost_needs_command" -f -a "steer" -d 'Tell the agent of a live run something'
 complete -c provost -n "__fish_provost_needs_command" -f -a "stop" -d 'End a live run, and wait until it has ended'
@@ -111,15 +112,33 @@ never\t'Never'"
 complete -c provost -n "__fish_provost_using_subcommand certify" -l json -d 'Print the journal\'s events as JSON lines'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l dry-run -d 'Make the plan and the prompts, say what the plan can see and is expected to cost, and call nothing'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-stubs -d 'Accept cells without any reported usage, of every arm; `agent.offline` says it of one profile'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l dry-run -d 'Make the plan and the prompts, say what the plan can see, and call nothing'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l plan -d 'Make the plan, run no cell, and leave the run open: `provost cell` runs its cells, and `--resume` takes them in'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l collect -d 'Take in what `provost cell` has run, ask nobody, and come to the verdict: what is not there stays missing'
+complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-stubs -d 'Accept cells without any reported usage: agents that are offline'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l allow-different -d 'Compare with a stored run whose cases, template, trials or scores are others'
 complete -c provost -n "__fish_provost_using_subcommand certify" -l keep-workspaces -d 'Leave the workspaces of the cells in the run directory'
 complete -c provost -n "__fish_provost_using_subcommand certify" -s q -l quiet -d 'Say only how it ended'
 complete -c provost -n "__fish_provost_using_subcommand certify" -s v -l verbose -d 'Say more'
 complete -c provost -n "__fish_provost_using_subcommand certify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c provost -n "__fish_provost_using_subcommand cell" -l plan -d 'The plan: the run directory that `provost certify --plan` has made, or `plan.json` in it' -r -F
+complete -c provost -n "__fish_provost_using_subcommand cell" -l index -d 'The cells, by their places in the plan: `3`, or several, such as `3,7-9`' -r
+complete -c provost -n "__fish_provost_using_subcommand cell" -s j -l jobs -d 'Cells in flight, instead of what the suite and the endpoints say' -r
+complete -c provost -n "__fish_provost_using_subcommand cell" -l root -d 'Where runs are kept' -r -F
+complete -c provost -n "__fish_provost_using_subcommand cell" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR`, `CI` or `TERM=dumb` say otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c provost -n "__fish_provost_using_subcommand cell" -l missing -d 'Print the places of the cells that have no answer yet, such as `3,7-9`; nothing when all have one'
+complete -c provost -n "__fish_provost_using_subcommand cell" -l json -d 'Print the shard\'s events as JSON lines'
+complete -c provost -n "__fish_provost_using_subcommand cell" -s q -l quiet -d 'Say only how it ended'
+complete -c provost -n "__fish_provost_using_subcommand cell" -s v -l verbose -d 'Say more'
+complete -c provost -n "__fish_provost_using_subcommand cell" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l select -d 'One value of the snapshot (`spend.usd`, `rounds.-1.outcome`), or `events.KIND` with `--window`' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l window -d 'How many events `--select events.KIND` gives' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l events -d 'The last N events, as they are in the journal' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l round -d 'One round' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l cell -d 'One cell of a run of many, by its number' -r
+complete -c provost -n "__fish_provost_using_subcommand peek" -l text -d 'One text of the run alone, byte for byte, by its hash or the beginning of it' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l after -d 'With `--follow`: only what comes after the event of this number' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l clear -d 'Forget the cooldowns of an account (by its id), of a provider, or `all`' -r
 complete -c provost -n "__fish_provost_using_subcommand peek" -l host -d 'Look on another machine, over `ssh` as you have set it up; with `--follow` a lost connection is made anew' -r
@@ -129,8 +148,9 @@ complete -c provost -n "__fish_provost_using_subcommand peek" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c provost -n "__fish_provost_using_subcommand peek" -l json -d 'The snapshot as JSON; with `--cooldowns` one object a line'
-complete -c provost -n "__fish_provost_using_subcommand peek" -l log -d 'With `--round`: the end of the agent\'s transcript'
-complete -c provost -n "__fish_provost_using_subcommand peek" -l prompts -d 'The exact prompts that were sent'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l log -d 'With `--round` or `--cell`: the end of the agent\'s transcript'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l prompts -d 'The exact prompts that were sent; of many cells each text once, and of one `--cell` all of them'
+complete -c provost -n "__fish_provost_using_subcommand peek" -l outputs -d 'The answers of cells, and what judges said of them'
 complete -c provost -n "__fish_provost_using_subcommand peek" -s f -l follow -d 'Go on showing what happens until the run ends'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l alerts -d 'The alerts that are open, of the run or of all live ones; exits with 1 when one is a warning, with 3 when one is critical or a run is dead'
 complete -c provost -n "__fish_provost_using_subcommand peek" -l defenses -d 'What keeps the loop of the run from harm: how each defense stands, and what it stands for'

@@ -10,6 +10,8 @@ use crate::event::{ArmName, ArmRole, Certified, GateFixed, RunId, Sha256, Verdic
 
 /// The version of `certificate.json`.
 pub const CERTIFICATE_FORMAT: u32 = 1;
+/// What it calls itself.
+pub const CERTIFICATE_TYPE: &str = "provost.certificate";
 
 /// `certificate.json`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,7 +101,7 @@ impl Certificate {
         let body = Body::new(plan, reached);
         Self {
             schema: CERTIFICATE_FORMAT,
-            r#type: "provost.certificate".to_owned(),
+            r#type: CERTIFICATE_TYPE.to_owned(),
             digest: body.digest(),
             body,
             seal,

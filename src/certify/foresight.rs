@@ -9,7 +9,7 @@ use crate::stats::Sides;
 use crate::stats::{StatsError, binomial_cdf, mcnemar_power, normal_cdf, t_quantile};
 
 /// The power that "can see" means.
-const POWER: f64 = 0.8;
+pub const POWER: f64 = 0.8;
 /// Nobody runs more units than that.
 const MOST: u64 = 10_000_000;
 /// A pair of single trials differs so often by chance alone, where nothing is known of the agent.
@@ -76,6 +76,18 @@ impl Foresight {
     /// The chance to show a true effect, as a distance from what must be exceeded; 0 where it is not above zero.
     pub fn power_at(&self, effect: f64) -> f64 {
         if effect.is_finite() && effect > 0.0 { self.model.power(effect).unwrap_or(0.0) } else { 0.0 }
+    }
+
+    /// The fewest units of the same kind that show such an effect with a chance of 80 %. `None` where it is not above zero,
+    /// larger than an effect can be, or takes more than ten million of them.
+    pub fn units_for(&self, effect: f64) -> Option<u64> {
+        let can_be = effect > 0.0 && effect <= self.model.most();
+        if can_be { self.model.units_for(effect).ok().flatten() } else { None }
+    }
+
+    /// The fewest units of the same kind that show the largest effect that there can be with a chance of 80 %.
+    pub fn least_units(&self) -> Option<u64> {
+        self.units_for(self.model.most())
     }
 }
 

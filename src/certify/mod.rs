@@ -28,12 +28,12 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::{Body, BodyArm, CERTIFICATE_FORMAT, Certificate, Seal, Sealed};
+pub use certificate::{Body, BodyArm, CERTIFICATE_FORMAT, CERTIFICATE_TYPE, Certificate, Seal, Sealed};
 pub use decide::{decide, measure};
 pub use digest::evidence_sha256;
 pub use early::Early;
 pub use error::GateError;
 pub use expect::{Costs, Outlook, expected, most};
-pub use foresight::{Forecast, Foresight, Known, detectable, foresight};
+pub use foresight::{Forecast, Foresight, Known, POWER, detectable, foresight};
 pub use plan::{PLAN_FORMAT, Plan, PlanArm, Provenance, Shared, arm_name, canonical, gate};
 pub use units::{order, units};

@@ -65,6 +65,9 @@ pub struct Shared {
     pub template: Sha256,
     /// Names how each score is made, its judge included.
     pub scorers: BTreeMap<ScoreName, Sha256>,
+    /// Names what is in the directory that is copied into each workspace, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Sha256>,
     /// Trials of each case.
     pub trials: u32,
     /// The version of provost, and the hash of its program where it is known.
@@ -119,6 +122,11 @@ impl Plan {
     /// The baseline, if there is one.
     pub fn baseline(&self) -> Option<&PlanArm> {
         self.arms.iter().find(|arm| arm.fixed.role == ArmRole::Baseline)
+    }
+
+    /// Whether that arm is the baseline.
+    pub fn is_baseline(&self, arm: usize) -> bool {
+        self.arms.get(arm).is_some_and(|arm| arm.fixed.role == ArmRole::Baseline)
     }
 
     /// What the journal says of it.

@@ -1,10 +1,16 @@
 //! `provost certify`
 
+mod cell;
+mod desk;
 mod draft;
 mod drive;
 mod expect;
 mod finish;
+mod indexes;
+mod ledger;
+mod merge;
 mod planning;
+mod players;
 mod stored;
 mod treat;
 mod uses;
@@ -18,6 +24,8 @@ use clap::Args;
 use super::Common;
 use super::context::Context;
 use super::error::{CliError, environment};
+
+pub(crate) use cell::{CellArgs, cell};
 
 /// Arguments of `certify`.
 #[derive(Clone, Debug, Args)]
@@ -55,6 +63,12 @@ pub(crate) struct CertifyArgs {
     /// Make the plan and the prompts, say what the plan can see and is expected to cost, and call nothing
     #[arg(long)]
     dry_run: bool,
+    /// Make the plan, run no cell, and leave the run open: `provost cell` runs its cells, and `--resume` takes them in
+    #[arg(long, conflicts_with_all = ["dry_run", "collect", "verify", "report", "rescore"])]
+    plan: bool,
+    /// Take in what `provost cell` has run, ask nobody, and come to the verdict: what is not there stays missing
+    #[arg(long, conflicts_with_all = ["dry_run", "verify", "report", "rescore"])]
+    collect: bool,
     /// Accept cells without any reported usage, of every arm; `agent.offline` says it of one profile
     #[arg(long)]
     allow_stubs: bool,
@@ -83,7 +97,7 @@ pub(crate) struct CertifyArgs {
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Go on with a killed or interrupted run
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["profiles", "baseline", "suite", "sets", "out", "labels", "dry_run", "part", "verify", "report", "rescore"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["profiles", "baseline", "suite", "sets", "out", "labels", "dry_run", "plan", "part", "verify", "report", "rescore"])]
     resume: Option<String>,
     /// Score the answers of a stored run by `--suite`, without asking any agent again
     #[arg(long, value_name = "RUN", conflicts_with_all = ["profiles", "baseline", "verify", "report", "part", "dry_run"])]

@@ -29,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) cwd: PathBuf,
     /// The arguments.
     pub(crate) argv: Vec<String>,
+    /// The machine, as it calls itself.
+    pub(crate) host: String,
     colour: Colour,
 }
 
@@ -43,6 +45,11 @@ impl Context {
             environment: std::env::vars_os().filter_map(text).collect(),
             cwd: std::env::current_dir()?,
             argv: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            host: nix::unistd::gethostname()
+                .ok()
+                .and_then(|name| name.into_string().ok())
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| "localhost".to_owned()),
             colour,
         })
     }

@@ -13,8 +13,8 @@ pub(crate) const TABLE: &[(&str, &str)] = &[
     ("2", "usage, profile or suite error"),
     (
         "3",
-        "refused or inconclusive: cost unknown where it decides; still under way when `--timeout` was over (`stop`, `steer`); a \
-         critical alert is open, or the run is dead (`peek --alerts`)",
+        "refused or inconclusive: cost unknown where it decides; still under way when `--timeout` was over (`stop`, `steer`); \
+         cells without an answer (`cell`); a critical alert is open, or the run is dead (`peek --alerts`)",
     ),
     (
         "4",

@@ -149,15 +149,7 @@ pub(super) fn resume(dir: &RunDir, verb: &str) -> Result<Again, CliError> {
         return Err(CliError::usage(format!("{} is a run of `provost {}`", manifest.run, manifest.verb)));
     }
     let profile = profile::from_manifest(manifest.profile.clone()).map_err(environment)?;
-    let agent = profile.agent.env.iter().map(|(name, value)| (format!("agent.env.{name}"), value));
-    let servers = profile.agent.mcp.iter().flat_map(|(server, table)| {
-        table.env.iter().map(move |(name, value)| (format!("agent.mcp.{server}.env.{name}"), value))
-    });
-    if let Some((key, _)) = agent.chain(servers).find(|(_, value)| value.contains("[secret:")) {
-        return Err(CliError::usage(format!("`{key}` holds a secret, and secrets are not on record")).hint(
-            "start a new run, with the secret in your environment and its name in `agent.inherit_env`",
-        ));
-    }
+    refuse_veiled(&profile)?;
     // Before the journal is ours: who asks from then on asks us.
     let late = super::stop::left_behind(dir);
     let (writer, recovered) = if dir.journal().exists() {
@@ -175,6 +167,21 @@ pub(super) fn resume(dir: &RunDir, verb: &str) -> Result<Again, CliError> {
     let replay = replay(dir, &tally)?;
     let taken = Taken { tally, cut_bytes: recovered.cut_bytes, answer, replay };
     Ok(Again { manifest, profile, writer, taken, late })
+}
+
+/// Refuses a profile of a run directory that held a secret: it is not there any more.
+pub(super) fn refuse_veiled(profile: &Profile) -> Result<(), CliError> {
+    let agent = profile.agent.env.iter().map(|(name, value)| (format!("agent.env.{name}"), value));
+    let servers = profile.agent.mcp.iter().flat_map(|(server, table)| {
+        table.env.iter().map(move |(name, value)| (format!("agent.mcp.{server}.env.{name}"), value))
+    });
+    match agent.chain(servers).find(|(_, value)| value.contains("[secret:")) {
+        None => Ok(()),
+        Some((key, _)) => Err(CliError::usage(format!(
+            "`{key}` holds a secret, and secrets are not on record"
+        ))
+        .hint("start a new run, with the secret in your environment and its name in `agent.inherit_env`")),
+    }
 }
 
 /// The recorded steps of the conversation that was open when provost was killed.

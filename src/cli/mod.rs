@@ -79,9 +79,45 @@ enum Verb {
     /// Runs every case of a suite on the candidate and on what it is held against, and says pass, fail or inconclusive,
     /// with the evidence. The same call with the same `--out` does the missing part only.
     ///
+    /// The run directory has `report.md` and `report.xml` (`JUnit`) whenever there is a plan, and `certificate.json` where a
+    /// verdict stands, whose figures `provost schema result` describes. In a GitHub workflow (`GITHUB_ACTIONS=true`)
+    /// annotations go to standard output, or with `--json` to standard error, and the Markdown to the file that
+    /// `GITHUB_STEP_SUMMARY` names.
+    ///
     /// Exits with 0 when it may ship, with 1 when the evidence is against it, and with 3 when the evidence does not decide;
     /// with 5 when the budget ended first, and with 4 when nothing could be had.
     Certify(Box<certify::CertifyArgs>),
+    /// Run single cells of a plan, for engines that run many processes
+    ///
+    /// `provost certify … --out RUN --plan` makes the plan; this runs the cells of it that are named, each in a journal of
+    /// its own below `RUN/shards`, on any machine that sees the directory; and `provost certify --resume RUN` takes them in,
+    /// runs what is still missing and comes to the verdict, as if one process had run them all.
+    ///
+    /// A cell that has an answer is never asked for again, whoever asked: calling again does nothing and costs nothing. Where
+    /// two processes run the same cell at the same time, the answer that came first stands, and both are billed. What is
+    /// missing when an engine has done its work is told by `--missing`, and is simply submitted again.
+    ///
+    /// An engine gives each process its number; several in one process, such as `40-59`, pay its start and end once.
+    ///
+    /// None: `seq 0 47 | xargs -P 8 -I N provost cell --plan RUN --index N`.
+    ///
+    /// GNU parallel: `seq 0 47 | parallel -j 8 provost cell --plan RUN --index {}`.
+    ///
+    /// Slurm (tried with 22.05): `sbatch --wait --array=$(provost cell --plan RUN --missing) --wrap 'exec provost cell --plan
+    /// RUN --index $SLURM_ARRAY_TASK_ID'`.
+    ///
+    /// Kubernetes, an Indexed Job (not tried): `exec provost cell --plan RUN --index $JOB_COMPLETION_INDEX`.
+    ///
+    /// The budget of the suite is kept by all processes together: what others have in flight is set aside first. Limits of
+    /// endpoints are kept over the processes of one user on one machine. Both rest on file locks; between machines they hold
+    /// where their file system keeps locks over the network, and a process that died is only seen as dead where it does. On
+    /// one that does not, take the shards in after the last process has ended.
+    ///
+    /// A score that compares with the baseline's answer is made when the shards are taken in, and a sequential gate looks then.
+    ///
+    /// Exits with 0 when all the cells have an answer, with 3 when some have none (which and why is printed), with 2 for a
+    /// cell that the plan does not have, and with 4 when the plan or what it needs is not there.
+    Cell(certify::CellArgs),
     /// Look at a live, dead or finished run
     Peek(peek::PeekArgs),
     /// Tell the agent of a live run something
@@ -107,6 +143,8 @@ enum Verb {
     /// Make supervise a service of this machine: systemd, or launchd on macOS
     Service(service::ServiceArgs),
     /// Check a suite, or make one of another tool's files
+    ///
+    /// What a suite file says is told by `provost man suite.5`; `provost man suite` prints this page.
     Suite(suite::SuiteArgs),
     /// Print the JSON schema of a file kind, for editors
     Schema(generate::SchemaArgs),
@@ -150,6 +188,7 @@ fn dispatch(cli: Cli) -> Result<u8, CliError> {
         Verb::Run(args) => run::run(&context, &cli.common, &args),
         Verb::Supervise(args) => supervise::supervise(&context, &cli.common, &args),
         Verb::Certify(args) => certify::certify(&context, &cli.common, &args),
+        Verb::Cell(args) => certify::cell(&context, &cli.common, &args),
         Verb::Peek(args) => peek::peek(&context, &cli.common, &args),
         Verb::Steer(args) => steer::steer(&context, &cli.common, &args),
         Verb::Stop(args) => stop::stop(&context, &cli.common, &args),

@@ -5,6 +5,7 @@ mod defenses;
 mod follow;
 mod remote;
 mod show;
+mod texts;
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use clap::Args;
 
 use crate::backend::remote::Host;
 use crate::engine::Clock;
-use crate::event::RoundNumber;
-use crate::journal::{self, RunDir, Snapshot};
+use crate::event::{CellIndex, RoundNumber, Stored};
+use crate::journal::{self, Manifest, RunDir, Snapshot};
 use crate::profile::Profile;
 use crate::report::{self, PageView, RunState};
 
@@ -40,14 +41,23 @@ pub(crate) struct PeekArgs {
     #[arg(long, value_name = "N")]
     events: Option<usize>,
     /// One round
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", group = "one")]
     round: Option<u64>,
-    /// With `--round`: the end of the agent's transcript
-    #[arg(long, requires = "round")]
+    /// One cell of a run of many, by its number
+    #[arg(long, value_name = "N", group = "one", value_parser = texts::cell)]
+    cell: Option<CellIndex>,
+    /// With `--round` or `--cell`: the end of the agent's transcript
+    #[arg(long, requires = "one")]
     log: bool,
-    /// The exact prompts that were sent
+    /// The exact prompts that were sent; of many cells each text once, and of one `--cell` all of them
     #[arg(long)]
     prompts: bool,
+    /// The answers of cells, and what judges said of them
+    #[arg(long, conflicts_with_all = ["prompts", "round", "log"])]
+    outputs: bool,
+    /// One text of the run alone, byte for byte, by its hash or the beginning of it
+    #[arg(long, value_name = "SHA256", conflicts_with_all = ["select", "events", "round", "cell", "log", "prompts", "outputs", "follow"])]
+    text: Option<String>,
     /// Go on showing what happens until the run ends
     #[arg(short, long)]
     follow: bool,
@@ -56,10 +66,10 @@ pub(crate) struct PeekArgs {
     after: Option<u64>,
     /// The alerts that are open, of the run or of all live ones; exits with 1 when one is a warning, with 3 when one is critical
     /// or a run is dead
-    #[arg(long, conflicts_with_all = ["select", "events", "round", "log", "prompts", "follow"])]
+    #[arg(long, conflicts_with_all = ["select", "events", "round", "cell", "log", "prompts", "outputs", "text", "follow"])]
     alerts: bool,
     /// What keeps the loop of the run from harm: how each defense stands, and what it stands for
-    #[arg(long, conflicts_with_all = ["select", "events", "round", "log", "prompts", "follow", "alerts"])]
+    #[arg(long, conflicts_with_all = ["select", "events", "round", "cell", "log", "prompts", "outputs", "text", "follow", "alerts"])]
     defenses: bool,
     /// The list of runs
     #[arg(long, conflicts_with_all = ["run", "alerts", "defenses"])]
@@ -79,9 +89,9 @@ pub(crate) struct PeekArgs {
 }
 
 /// What has no meaning together with the cooldowns, which are of no run.
-const OF_A_RUN: [&str; 12] = [
-    "run", "select", "window", "events", "round", "log", "prompts", "follow", "after", "alerts", "defenses",
-    "runs",
+const OF_A_RUN: [&str; 15] = [
+    "run", "select", "window", "events", "round", "cell", "log", "prompts", "outputs", "text", "follow",
+    "after", "alerts", "defenses", "runs",
 ];
 
 /// Looks at a run.
@@ -109,11 +119,18 @@ pub(crate) fn peek(context: &Context, common: &Common, args: &PeekArgs) -> Resul
     if let Some(kind) = args.select.as_ref().and_then(|path| path.strip_prefix("events.")) {
         return show::lines(&journal::tail_kind(&dir, kind, args.window).map_err(environment)?);
     }
-    if args.prompts {
-        return show::prompts(&dir, args.round.map(RoundNumber));
+    if let Some(name) = &args.text {
+        return texts::text(&dir, name);
+    }
+    if args.prompts || args.outputs || args.cell.is_some() {
+        return of_cells(&dir, args);
     }
     if let Some(round) = args.round {
-        return if args.log { show::log(&dir, round) } else { show::one_round(&dir, RoundNumber(round)) };
+        return if args.log {
+            show::log(&show::transcript(&dir, round))
+        } else {
+            show::one_round(&dir, RoundNumber(round))
+        };
     }
     if args.follow {
         return follow::follow(context, common, args, &dir);
@@ -133,6 +150,23 @@ pub(crate) fn peek(context: &Context, common: &Common, args: &PeekArgs) -> Resul
         return data(&format!("{text}\n"));
     }
     data(&report::page(&view, context.stdout_look().colour, context.width()))
+}
+
+/// Prompts, answers, and what else is asked of one cell.
+fn of_cells(dir: &RunDir, args: &PeekArgs) -> Result<u8, CliError> {
+    let has_cells = Manifest::read(dir).map_err(environment)?.verb == "certify";
+    if !has_cells && (args.outputs || args.cell.is_some()) {
+        return Err(CliError::usage(format!("the run in {} has no cells", dir.path().display()))
+            .hint("`--round` shows a round of it"));
+    }
+    match (args.cell, args.log) {
+        _ if args.prompts && !has_cells => show::prompts(dir, args.round.map(RoundNumber)),
+        (cell, false) if args.prompts => texts::texts(dir, cell, Stored::Prompt),
+        (cell, false) if args.outputs => texts::texts(dir, cell, Stored::Blob),
+        (Some(cell), true) => show::log(&dir.path().join(texts::transcript(dir, cell)?)),
+        (Some(cell), false) => texts::one_cell(dir, cell),
+        (None, _) => Err(CliError::usage("a run of many cells has no rounds").hint("name one with `--cell`")),
+    }
 }
 
 fn state(seen: &Snapshot) -> RunState {

@@ -2,6 +2,7 @@
 
 mod check;
 mod import;
+mod sight;
 
 use clap::{Args, Subcommand};
 
@@ -19,7 +20,9 @@ pub(crate) struct SuiteArgs {
 enum Deed {
     /// Say all that is wrong with a suite, its cases, its templates and the profiles that it names
     ///
-    /// Prints the parts with their sizes, and how many cases each score has. Nothing is run and nothing is asked.
+    /// Prints the parts with their sizes, how many cases each score has, and the smallest effect that the gate can show with a
+    /// chance of 80 % on the part that it measures: the test part, or all cases where there is no split. It says what that
+    /// assumes, and how many cases half of the effect would take. Nothing is run and nothing is asked.
     ///
     /// Exits with 0 when the suite can be used, and with 2 when it cannot.
     Check(check::CheckArgs),

@@ -18,6 +18,27 @@ const GLANCE: Duration = Duration::from_mins(1);
 /// What is waited for longer than this has no end that a clock could show.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
+/// How long a wait is, and when it ends. Both come from one look at the clock: a moment that somebody named is waited for as
+/// it was named, and not as what is left of it plus the time at which that is added up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Span {
+    until: Timestamp,
+    length: Duration,
+}
+
+impl Span {
+    /// From `now` to a moment; nothing where that is over.
+    pub(super) fn to(now: Timestamp, until: Timestamp) -> Self {
+        let length = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+        Self { until: until.max(now), length }
+    }
+
+    /// So long, from `now` on.
+    pub(super) fn of(now: Timestamp, length: Duration) -> Self {
+        Self { until: now.checked_add(length).unwrap_or(Timestamp::MAX), length }
+    }
+}
+
 impl<'a> View<'a> {
     fn of(emitter: &'a Emitter, budget: &'a BudgetCeilings, checked: bool) -> Self {
         let (tally, clock) = (emitter.tally(), emitter.clock());
@@ -99,9 +120,8 @@ impl Run {
 
     /// A wait between rounds; false when it was cut short.
     pub(super) async fn pause(&mut self, pause: Pause) -> Result<bool, EngineError> {
-        let now = self.emitter.clock().stamp();
-        let length = Duration::try_from(pause.until.duration_since(now)).unwrap_or_default();
-        self.wait(Some(pause.cause), pause.reason, length).await
+        let span = Span::to(self.emitter.clock().stamp(), pause.until);
+        self.wait(Some(pause.cause), pause.reason, span).await
     }
 
     /// Waits where it can be seen; false when it was cut short.
@@ -112,10 +132,10 @@ impl Run {
         &mut self,
         cause: Option<WaitCause>,
         reason: String,
-        length: Duration,
+        span: Span,
     ) -> Result<bool, EngineError> {
         let clock = self.emitter.clock();
-        let until = clock.stamp().checked_add(length).unwrap_or(Timestamp::MAX);
+        let Span { until, length } = span;
         self.emitter.emit(WaitStarted { reason, until, cause })?;
         self.emitter.live(&Live::NextDeadline(None))?;
         let asked = self.shutdown.times();
@@ -162,4 +182,23 @@ impl Run {
 /// Whether a wait is over that the driver has these wishes in, and whether it has come to what it was for.
 fn over(acts: &[Act]) -> Option<bool> {
     (!acts.is_empty()).then(|| acts.iter().all(|act| matches!(act, Act::EndWait { fulfilled: true })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_that_was_named_is_waited_for_to_the_letter() {
+        let named: Timestamp = "2026-11-28T21:00:00Z".parse().unwrap();
+        for (ms, left) in [(3_600_000, 3_600_000), (1, 1), (0, 0), (-1, 0), (-5_000, 0)] {
+            let now = named.checked_sub(jiff::SignedDuration::from_millis(ms)).unwrap();
+            let span = Span::to(now, named);
+            assert_eq!(span.until, named.max(now), "{ms} ms before it");
+            assert_eq!(span.length, Duration::from_millis(left));
+        }
+        let span = Span::of(named, Duration::from_secs(5));
+        assert_eq!(span, Span::to(named, named.checked_add(Duration::from_secs(5)).unwrap()));
+        assert_eq!(Span::of(named, Duration::MAX).until, Timestamp::MAX);
+    }
 }

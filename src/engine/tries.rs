@@ -12,6 +12,7 @@ use crate::event::{
 use crate::fault::{self, Decision, History, Policy, Ways};
 
 use super::attempt::{Attempted, Try};
+use super::between::Span;
 use super::chain::{Chain, Link, Standing};
 use super::run::{EngineError, Run};
 
@@ -160,7 +161,8 @@ impl Run {
         let reason = format!("{}: {}", failure.class, failure.evidence);
         match decision {
             Decision::RetrySame { after } => {
-                let complete = self.wait(None, reason, after).await?;
+                let span = Span::of(self.emitter.clock().stamp(), after);
+                let complete = self.wait(None, reason, span).await?;
                 let opening = self.opening(failed.candidate, failed.candidate, false);
                 Ok(or_stopped(complete, again(failed.candidate, opening)))
             }
@@ -179,10 +181,9 @@ impl Run {
             Decision::WaitUntil { at } => {
                 self.leave_candidate(failed.candidate, failure);
                 let at = self.chain().earliest().map_or(at, |earliest| earliest.min(at));
-                let now = self.emitter.clock().stamp();
-                let length = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+                let span = Span::to(self.emitter.clock().stamp(), at);
                 let begun = self.emitter.clock().now();
-                let complete = self.wait(None, reason, length).await?;
+                let complete = self.wait(None, reason, span).await?;
                 // A person wants this wait; the round's own clock stands still meanwhile.
                 self.paused += self.emitter.clock().now() - begun;
                 // What had to cool has cooled: the walk begins anew.

@@ -7,9 +7,6 @@ use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 
-/// Bytes that are in memory of what is read to be hashed.
-const PIECE: usize = 64 * 1024;
-
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -76,6 +73,10 @@ text_id! {
 text_id! {
     /// A score of a suite.
     ScoreName
+}
+text_id! {
+    /// A shard of a run: the journal of one process that runs some of its cells.
+    ShardName
 }
 text_id! {
     /// One tool call, as the model or the agent CLI names it.
@@ -159,21 +160,20 @@ impl Sha256 {
         Self::hex(&sha2::Sha256::digest(bytes))
     }
 
+    /// For bytes that come a stretch at a time.
+    pub fn hashing() -> Hashing {
+        Hashing(sha2::Sha256::new())
+    }
+
     /// Hashes what `reader` gives, without having all of it at once.
     ///
     /// # Errors
     ///
     /// It cannot be read to its end.
     pub fn of_reader(mut reader: impl io::Read) -> io::Result<Self> {
-        let (mut hasher, mut piece) = (sha2::Sha256::new(), vec![0; PIECE]);
-        loop {
-            match reader.read(&mut piece) {
-                Ok(0) => return Ok(Self::hex(&hasher.finalize())),
-                Ok(read) => hasher.update(piece.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let mut hashing = Self::hashing();
+        io::copy(&mut reader, &mut hashing)?;
+        Ok(hashing.done())
     }
 
     fn hex(digest: &[u8]) -> Self {
@@ -225,6 +225,28 @@ impl fmt::Display for Sha256 {
     }
 }
 
+/// A hash that is on its way; what is written to it is hashed.
+#[derive(Clone, Debug)]
+pub struct Hashing(sha2::Sha256);
+
+impl Hashing {
+    /// The hash of all that was written.
+    pub fn done(self) -> Sha256 {
+        Sha256::hex(&self.0.finalize())
+    }
+}
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,7 +257,7 @@ mod tests {
         assert_eq!(Sha256::of(b"").as_str(), empty);
         assert_eq!(Sha256::parse(empty), Some(Sha256::of(b"")));
         assert_eq!(Sha256::parse("E3B0"), None);
-        let long = vec![7; 3 * PIECE + 1];
+        let long = vec![7; 100_000];
         assert_eq!(Sha256::of_reader(long.as_slice()).ok(), Some(Sha256::of(&long)));
     }
 }

@@ -7,6 +7,7 @@ mod cell;
 mod control;
 mod run;
 mod scores;
+mod shard;
 mod supervise;
 
 pub use attempt::{
@@ -24,6 +25,7 @@ pub use run::{
     CheckStarted, RoundEnded, RoundStarted, RunEnded, RunResumed, RunStarted,
 };
 pub use scores::Scores;
+pub use shard::{Origin, ShardMerged, ShardStarted};
 pub use supervise::{
     DefenseActed, HostSampled, LogsPruned, PhaseSkipped, SteerAcknowledged, SteerRequested, TreeSettled,
 };
@@ -113,6 +115,8 @@ kinds! {
     CellStarted = "cell.started": "A cell begins: one case, one trial, one arm.",
     CellEnded = "cell.ended": "A cell has an answer, or is missing with its reason.",
     CellScored = "cell.scored": "A score of an answer that came after its cell's end.",
+    ShardStarted = "shard.started": "A process begins to run some cells of a plan, in a journal of its own.",
+    ShardMerged = "shard.merged": "What a shard holds was taken over; nobody writes it any more.",
     VerdictReached = "verdict.reached": "The verdict, with every figure that it rests on.",
     AlertRaised = "alert.raised": "Something that a person should know.",
     AlertCleared = "alert.cleared": "What an alert was about is over.",

@@ -16,7 +16,9 @@
 //! check    = check.started check.ended
 //! wait     = wait.started wait.ended
 //! grid     = run.started (treatment.started? treatment.applied)* plan.fixed cases.fixed* (cell.started | cell.ended | cell.scored)*
-//!            verdict.reached? run.ended              (of a run of many cells; `root.c*` events of cells in between)
+//!            verdict.reached? run.ended              (of a run of many cells; `root.c*` events of cells in between,
+//!                                                     and `shard.merged` behind what was taken over of a shard)
+//! shard    = shard.started run.started (cell.started | cell.ended | cell.scored)* run.ended
 //! stop     = stop.requested stop.acknowledged          (also within a round, a check and a wait)
 //! ```
 //!
@@ -35,18 +37,19 @@ mod verdict;
 
 pub use failure::{Failure, FaultClass, FaultScope};
 pub use id::{
-    ArmName, AttemptNumber, CaseId, CellIndex, NodeId, PhaseName, RequestId, RoundNumber, RunId, ScoreName,
-    Seq, SessionId, Sha256, ToolId, Trial, TurnNumber,
+    ArmName, AttemptNumber, CaseId, CellIndex, Hashing, NodeId, PhaseName, RequestId, RoundNumber, RunId,
+    ScoreName, Seq, SessionId, Sha256, ShardName, ToolId, Trial, TurnNumber,
 };
 pub use kind::{
     AgentExited, AgentSpawned, AlertCleared, AlertRaised, ArmFixed, ArmRole, AttemptAccepted, AttemptFailed,
     AttemptFinished, AttemptRetrying, AttemptStarted, BudgetCeilings, BudgetCommitted, BudgetRefused,
     BudgetReserved, CaseFixed, CasesFixed, CellEnded, CellScored, CellStarted, CheckEnded, CheckStarted,
     DefenseActed, ExitCause, Expected, FallbackSwitched, HostSampled, Kind, LogsPruned, Missing,
-    MissingReason, Opening, PhaseSkipped, PlanFixed, PromptPart, PromptSent, Provenance, RoundEnded,
-    RoundStarted, RunEnded, RunResumed, RunStarted, Scored, Scores, SteerAcknowledged, SteerRequested,
-    StopAcknowledged, StopRequested, TextDelta, ToolCalled, ToolReturned, TreatmentApplied, TreatmentStarted,
-    TreeSettled, TurnEnded, UsageReported, VerdictReached, WaitEnded, WaitStarted, billed, is_output_limit,
+    MissingReason, Opening, Origin, PhaseSkipped, PlanFixed, PromptPart, PromptSent, Provenance, RoundEnded,
+    RoundStarted, RunEnded, RunResumed, RunStarted, Scored, Scores, ShardMerged, ShardStarted,
+    SteerAcknowledged, SteerRequested, StopAcknowledged, StopRequested, TextDelta, ToolCalled, ToolReturned,
+    TreatmentApplied, TreatmentStarted, TreeSettled, TurnEnded, UsageReported, VerdictReached, WaitEnded,
+    WaitStarted, billed, is_output_limit,
 };
 pub use live::{Deadline, Live};
 pub use outcome::{
@@ -55,8 +58,8 @@ pub use outcome::{
 pub use record::{Record, Stored};
 pub use sheet::{ArmTotals, Place, Row, Sheet};
 pub use tally::{
-    Cells, CheckSummary, Conversation, Deed, Limited, OpenAlert, OpenRound, OpenSteer, OpenTool, Outcomes,
-    Phase, RoundSummary, Streak, Tally, Turn, blur,
+    ArmCells, Cells, CheckSummary, Conversation, Deed, GoneCell, Limited, OpenAlert, OpenRound, OpenSteer,
+    OpenTool, Outcomes, Phase, RoundSummary, Streak, Tally, Turn, blur,
 };
 pub use usage::{Usage, UsageSource};
 pub use verdict::{

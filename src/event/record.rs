@@ -3,7 +3,7 @@
 use super::{Event, Live, Sha256};
 
 /// A text or blob that a later event names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stored {
     /// The exact text of a request: `prompts/<sha256>.txt`.
     Prompt,

@@ -3,11 +3,14 @@
 //! A row is small and there is one for each cell; everything else is counted. The first answer of a cell stands, whichever
 //! process gave it; what came later counts as cost. A cell that was missing is replaced by one that is not.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use super::{
-    ArmName, CaseFixed, CellEnded, CellIndex, CellScored, Event, FaultClass, Kind, MissingReason, PlanFixed,
-    ScoreName, Scored, Sha256, Spend, Trial, Usage, VerdictReached,
+    ArmName, CaseFixed, CellEnded, CellIndex, CellScored, Event, FaultClass, Kind, MissingReason, Origin,
+    PlanFixed, ScoreName, Scored, Seq, Sha256, ShardMerged, ShardName, Spend, Trial, Usage, VerdictReached,
 };
 
 /// Where a cell belongs.
@@ -44,6 +47,8 @@ pub struct Row {
     pub attempts: u64,
     /// Milliseconds.
     pub duration_ms: u64,
+    /// The shard that it is of; absent where the run itself has it.
+    pub shard: Option<ShardName>,
 }
 
 impl Row {
@@ -95,6 +100,10 @@ pub struct Sheet {
     late: u64,
     /// Results whose case, arm or trial is not the one that the plan has at their place.
     strange: u64,
+    /// Of each shard: the last event that was taken over.
+    taken: BTreeMap<ShardName, Seq>,
+    /// Of each shard that nobody writes any more: the bytes of its journal that were looked at.
+    merged: BTreeMap<ShardName, u64>,
     verdict: Option<VerdictReached>,
 }
 
@@ -110,8 +119,9 @@ impl Sheet {
                 self.cases.extend(fixed.cases.iter().cloned());
             }
             Kind::CellStarted(started) => *self.open.entry(started.cell).or_default() += 1,
-            Kind::CellEnded(ended) => self.ended(ended),
-            Kind::CellScored(scored) => self.scored(scored),
+            Kind::CellEnded(ended) if self.is_new(ended.origin.as_ref()) => self.ended(ended),
+            Kind::CellScored(scored) if self.is_new(scored.origin.as_ref()) => self.scored(scored),
+            Kind::ShardMerged(merged) => self.merge(merged),
             Kind::TreatmentStarted(_) => self.treating += 1,
             Kind::TreatmentApplied(applied) => {
                 self.treating = 0;
@@ -124,6 +134,8 @@ impl Sheet {
                 self.treating = 0;
                 self.lost += self.open.values().sum::<u64>();
                 self.open.clear();
+                // It goes on: what an earlier process made of the rows is not the last word any more.
+                self.verdict = None;
             }
             Kind::VerdictReached(verdict) => self.verdict = Some(verdict.clone()),
             _ => {}
@@ -226,7 +238,27 @@ impl Sheet {
         self.strange
     }
 
-    /// The verdict.
+    /// The last event of a shard that was taken over; 0 while none was.
+    pub fn taken(&self, shard: &ShardName) -> Seq {
+        self.taken.get(shard).copied().unwrap_or_default()
+    }
+
+    /// The shards of which anything was taken over, each with the last event of it.
+    pub fn shards(&self) -> impl Iterator<Item = (&ShardName, Seq)> {
+        self.taken.iter().map(|(shard, seq)| (shard, *seq))
+    }
+
+    /// The shards that nobody writes any more, as far as they were taken over.
+    pub fn merged_shards(&self) -> impl Iterator<Item = &ShardName> {
+        self.merged.keys()
+    }
+
+    /// Bytes of a shard's journal that were looked at when nobody wrote it any more; absent before that.
+    pub fn merged(&self, shard: &ShardName) -> Option<u64> {
+        self.merged.get(shard).copied()
+    }
+
+    /// The verdict; absent where the run has gone on since.
     pub fn verdict(&self) -> Option<&VerdictReached> {
         self.verdict.as_ref()
     }
@@ -240,6 +272,23 @@ impl Sheet {
         all
     }
 
+    /// Whether an event is the run's own, or one of a shard that was not taken over before.
+    fn is_new(&mut self, origin: Option<&Origin>) -> bool {
+        let Some(origin) = origin else { return true };
+        if origin.seq <= self.taken(&origin.shard) {
+            return false;
+        }
+        self.taken.insert(origin.shard.clone(), origin.seq);
+        true
+    }
+
+    fn merge(&mut self, merged: &ShardMerged) {
+        // What was lost is lost once, however often the shard is looked at.
+        if self.merged.insert(merged.shard.clone(), merged.bytes).is_none() {
+            self.lost += merged.lost.len() as u64;
+        }
+    }
+
     fn ended(&mut self, ended: &CellEnded) {
         let Some(place) = self.place(ended.cell) else { return };
         let Some(plan) = &self.plan else { return };
@@ -250,7 +299,9 @@ impl Sheet {
             self.strange += 1;
             return;
         }
-        if let Some(count) = self.open.get_mut(&ended.cell) {
+        if ended.origin.is_none()
+            && let Some(count) = self.open.get_mut(&ended.cell)
+        {
             *count -= 1;
             if *count == 0 {
                 self.open.remove(&ended.cell);
@@ -297,6 +348,7 @@ impl Sheet {
                 usage: ended.usage,
                 attempts: ended.attempts,
                 duration_ms: ended.duration_ms,
+                shard: ended.origin.as_ref().map(|origin| origin.shard.clone()),
             },
         );
     }
@@ -307,6 +359,14 @@ impl Sheet {
         }
         let Some(at) = self.score(&scored.score) else { return };
         if let Some(row) = self.rows.get_mut(&scored.cell) {
+            // What a shard says is of the answer that it has itself, and what was scored since then stands.
+            let stands = scored
+                .origin
+                .as_ref()
+                .is_none_or(|origin| row.shard.as_ref() == Some(&origin.shard) && row.values[at].is_none());
+            if !stands {
+                return;
+            }
             judged(&mut self.judgements, (scored.cell, at), Some(&scored.scored));
             row.values[at] = value(&scored.scored);
             row.passed[at] = scored.scored.passed;

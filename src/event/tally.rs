@@ -18,7 +18,7 @@ mod parts;
 mod streak;
 mod turn;
 
-pub use cells::Cells;
+pub use cells::{ArmCells, Cells, GoneCell};
 pub use parts::{
     CheckSummary, Conversation, Limited, OpenAlert, OpenRound, OpenSteer, OpenTool, RoundSummary,
 };
@@ -178,7 +178,7 @@ impl Tally {
         if let Some(open) = &mut self.open {
             open.last_event_at = event.at;
         }
-        self.cells.apply(&event.kind, &mut self.spend);
+        self.cells.apply(event, &mut self.spend);
         if !self.cells.concerns(event) {
             return;
         }

@@ -16,13 +16,15 @@ mod line;
 mod manifest;
 mod pack;
 mod reader;
+mod shard;
 mod snapshot;
 mod store;
 mod tail;
 mod writer;
 
 pub use crate::file::{
-    Bell, Held, HoldError, Holder, hold, is_secret_name, redact_shapes, write_atomic, write_atomic_unsynced,
+    Bell, Held, HoldError, Holder, hold, is_secret_name, redact_shapes, try_lock, write_atomic,
+    write_atomic_unsynced,
 };
 pub use control::{LONGEST_STEER, SteerRequest, StopRequest};
 pub use error::JournalError;
@@ -32,6 +34,7 @@ pub use git::git_head;
 pub use manifest::Manifest;
 pub use pack::Texts;
 pub use reader::{Reader, round_events};
+pub use shard::{claim_shard, shards};
 pub use snapshot::{RunState, Snapshot, snapshot};
 pub use store::{RunDir, find, list, new_run_id};
 pub use tail::{tail, tail_kind};

@@ -162,8 +162,17 @@ impl Texts {
         (Sha256::of(&bytes) == *sha256).then_some(bytes)
     }
 
-    /// The names of all texts that are packed.
-    pub fn packed(&self) -> impl Iterator<Item = (Stored, &Sha256)> {
-        self.packs.iter().flat_map(|(stored, _, places)| places.keys().map(move |name| (*stored, name)))
+    /// The names of all texts of a kind: those that are packed as they came, then those with a file of their own by name.
+    pub fn names(&self, stored: Stored) -> Vec<Sha256> {
+        let packs = self.packs.iter().filter(|(kind, ..)| *kind == stored);
+        let mut packed: Vec<(u64, &Sha256)> =
+            packs.flat_map(|(.., places)| places.iter().map(|(name, (at, _))| (*at, name))).collect();
+        packed.sort_unstable();
+        let dir = if stored == Stored::Prompt { self.dir.prompts() } else { self.dir.blobs() };
+        let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let mut alone: Vec<Sha256> =
+            files.filter_map(|file| Sha256::parse(file.path().file_stem()?.to_str()?)).collect();
+        alone.sort_unstable();
+        packed.into_iter().map(|(_, name)| name.clone()).chain(alone).collect()
     }
 }

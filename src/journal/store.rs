@@ -107,6 +107,11 @@ impl RunDir {
         self.path.join("plan.json")
     }
 
+    /// Where processes that run some of its cells each have a directory.
+    pub fn shards(&self) -> PathBuf {
+        self.path.join("shards")
+    }
+
     /// The verdict of such a run, sealed.
     pub fn certificate(&self) -> PathBuf {
         self.path.join("certificate.json")

@@ -4,37 +4,39 @@
 //! pull request, test report, page and table of cells cannot disagree.
 
 mod account;
+mod bar;
 mod columns;
 mod compare;
 mod csv;
 mod figure;
 mod foresight;
 mod github;
+mod glance;
 mod html;
 mod junit;
-mod lines;
 mod markdown;
 mod narrate;
 mod outcome;
 mod pace;
-mod progress;
 mod schema;
 mod table;
 mod view;
 mod words;
+
+pub(in crate::report) use bar::CellsBar;
+pub(in crate::report) use glance::{Glance, glance};
+pub(in crate::report) use narrate::GridNarrator;
 
 pub use compare::{GridRow, differences, grid_rows, rows_csv, rows_json, rows_markdown, rows_table};
 pub use csv::csv;
 pub use github::{annotations, append_summary};
 pub use html::page;
 pub use junit::junit;
-pub use lines::GridLines;
 pub use markdown::markdown;
-pub use progress::GridProgress;
 pub use schema::result_schema;
 pub use table::table;
 pub use view::{GridView, Stands};
-pub use words::words;
+pub use words::{missing as missing_words, words};
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ mod samples;
 pub use alerts::{AlertRow, alerts};
 pub use cooldowns::{CoolingRow, cleared, cooldowns};
 pub use defenses::{DefenseRow, defenses};
-pub use grid::{GridLines, GridProgress, GridRow, GridView, Stands, page as grid_page};
+pub use grid::{GridRow, GridView, Stands, page as grid_page};
 pub use human::{Lines, Look, Narrator, Now, Progress, Verbosity, clean};
 pub use jsonl::JsonLines;
 pub use metrics::{Board, Metrics};

@@ -1,5 +1,6 @@
 //! The page that `peek` shows to a person, and the list of runs. ASCII signs only: it is as good in a mail or a log.
 
+mod cells;
 mod runs;
 mod supervised;
 
@@ -102,6 +103,7 @@ pub fn page(view: &PageView<'_>, colour: bool, width: usize) -> String {
     let look = Look { colour, unicode: false };
     let mut page = Page { look, width: width.max(LEAST_WIDTH), text: String::new() };
     page.header(view);
+    page.cells(view);
     page.rounds(view.tally);
     page.open(view);
     page.doubts(view);
@@ -153,8 +155,9 @@ impl Page {
                 None => self.fact("resume", "nothing was done yet; start it anew"),
             }
         }
-        self.fact("task", view.task());
-        if let Some(started) = started {
+        let many = tally.has_cells();
+        self.fact(if many { "suite" } else { "task" }, view.task());
+        if let Some(started) = started.filter(|_| !many) {
             let model = tally.served_model.as_deref().or(started.model.as_deref()).unwrap_or("its own model");
             self.fact("profile", &format!("{}, {} with {model}", started.profile, started.harness));
             self.fact("goes on with", tally.goes_on_with.as_deref().unwrap_or_default());
@@ -275,7 +278,9 @@ impl Page {
         if view.state == RunState::Live && view.spend_is_pending() {
             self.fact("pending", "the open attempt has not reported yet");
         }
-        self.fact("work", &work(view.tally));
+        if !view.tally.has_cells() {
+            self.fact("work", &work(view.tally));
+        }
         if let Some(started) = &view.tally.started {
             self.fact("budget", &budget(&started.budget));
         }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::PageView;
+use super::grid::glance;
 use super::human::style;
 use crate::event::{BudgetCeilings, OpenRound, Phase, Tally};
 
@@ -43,6 +44,7 @@ pub fn snapshot(view: &PageView<'_>) -> Value {
         "turns": tally.turns,
         "tools": tally.tools,
         "rounds": rounds,
+        "cells": glance(tally, view.now, view.state == super::RunState::Live).map(|seen| seen.json()),
         "round": tally.open.as_ref().map(|open| open_round(open, view)),
         "wait": tally
             .wait

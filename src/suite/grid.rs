@@ -30,7 +30,8 @@ use super::play::{Part, Played, Player, Stage, StageError, Text};
 use super::{Case, Scorers, Template};
 
 pub use cell::{Cell, Identity, cell_seed, missing};
-pub use pool::{Pool, Refused, Share};
+pub use pool::{Elsewhere, Look, Pool, Refused, Share, Turn};
+pub use workspace::workspace_sha256;
 
 use scoring::{Judged, Rivals};
 use workspace::Work;
@@ -78,6 +79,9 @@ pub struct Setting {
     pub keep_workspaces: bool,
     /// Whether stored answers are scored again, also where they have a score.
     pub rescore: bool,
+    /// Whether only some cells of the plan are run here: what compares with the baseline's answer is scored where all of
+    /// them come together.
+    pub alone: bool,
     /// The seed of the run.
     pub seed: u64,
     /// Hears requests to end; the cells hear them through the stage.
@@ -204,6 +208,10 @@ impl<'a> Grid<'a> {
             tokio::select! {
                 Some(landed) = self.flights.next() => {
                     self.landed(landed)?;
+                    if end.is_none() && shutdown.asked().is_some() {
+                        // What was cut off has made room; nothing else is begun in it.
+                        end = Some(GridEnd::Stopped);
+                    }
                     if end.is_none() {
                         end = self.verdict(&mut enough);
                     }
@@ -256,6 +264,8 @@ impl<'a> Grid<'a> {
                 return Ok(Begun::Yes);
             }
         };
+        // Nobody else reserves before this reservation is on record.
+        let Some(turn) = self.pool.turn()? else { return Ok(Begun::Later(cell)) };
         let share = match self.pool.reserve(task.len()) {
             Ok(share) => share,
             Err(Refused::Later) => return Ok(Begun::Later(cell)),
@@ -270,6 +280,10 @@ impl<'a> Grid<'a> {
                 return Ok(Begun::Over(cell, GridEnd::Budget(why)));
             }
         };
+        let node = NodeId::cell(cell.index);
+        self.emitter.emit_of(node.clone(), CellStarted { cell: cell.index })?;
+        drop(turn);
+        self.fold();
         let works = arm.works || !case.files.is_empty() || setting.base.is_some();
         let workspace = if works {
             match workspace::prepare(&setting.stage.directory, cell.index, setting.base.as_deref(), case) {
@@ -288,9 +302,6 @@ impl<'a> Grid<'a> {
         } else {
             None
         };
-        let node = NodeId::cell(cell.index);
-        self.emitter.emit_of(node.clone(), CellStarted { cell: cell.index })?;
-        self.fold();
         let trial = usize::try_from(cell.place.trial.0.saturating_sub(1)).unwrap_or(0);
         let Some(player) = arm.players.get(trial).or_else(|| arm.players.first()).cloned() else {
             return Ok(Begun::Yes);
@@ -382,6 +393,7 @@ impl<'a> Grid<'a> {
             duration_ms: played.duration_ms,
             transcript: played.transcript,
             stored: false,
+            origin: None,
         };
         self.emitter.emit_of(node, ended)?;
         self.fold();
@@ -410,6 +422,7 @@ impl<'a> Grid<'a> {
             duration_ms: 0,
             transcript: None,
             stored: false,
+            origin: None,
         };
         self.emitter.emit_of(NodeId::cell(cell.index), ended)?;
         self.fold();

@@ -20,9 +20,11 @@ pub(super) struct Kept {
     unknown: bool,
     /// Whether the attempt that is open has reported what it consumed.
     reported: bool,
+    /// Whether it had a turn.
+    turned: bool,
+    /// Whether any attempt can have been charged for: all but those that were turned away at once.
+    charged: bool,
     attempts: u64,
-    /// Whether an attempt was more than a refused request, which consumes nothing.
-    taken: bool,
     model: Option<String>,
     failure: Option<Failure>,
     check: Option<(bool, Option<f64>, String)>,
@@ -57,24 +59,26 @@ impl Kept {
             }
             Kind::AttemptStarted(_) => {
                 self.attempts += 1;
-                self.reported = false;
-                self.cut = false;
+                (self.reported, self.turned, self.cut) = (false, false, false);
             }
             Kind::AttemptAccepted(accepted) if accepted.model.is_some() => {
                 self.model.clone_from(&accepted.model);
             }
-            Kind::TurnEnded(turn) => self.consumed(turn.usage.as_ref()),
+            Kind::TurnEnded(turn) => {
+                self.turned = true;
+                self.consumed(turn.usage.as_ref());
+            }
             Kind::UsageReported(reported) => self.consumed(Some(&reported.usage)),
             Kind::AttemptFailed(failed) => {
                 // A request that was refused has consumed nothing; one that was at work has, and nobody says how much.
-                self.taken |= !failed.failure.is_refusal();
                 let worked = failed.failure.emitted_output || failed.failure.maybe_accepted;
                 self.unknown |= worked && !self.reported;
+                self.charged |= self.turned || !failed.failure.is_refusal();
                 self.note(event);
             }
             Kind::AttemptFinished(finished) => {
-                self.taken = true;
                 self.unknown |= self.usage.is_some() && !self.reported;
+                self.charged = true;
                 self.cut = finished.is_cut();
             }
             Kind::RoundEnded(ended) => self.failure.clone_from(&ended.failure),
@@ -110,10 +114,11 @@ impl Kept {
             ended.outcome,
             RunOutcome::Settled | RunOutcome::Delivered | RunOutcome::CheckFailed | RunOutcome::Stuck
         ) && self.failure.is_none();
-        let usage = self.usage.map(|usage| Usage { usd: usage.usd.filter(|_| !self.unknown), ..usage });
+        // Where every request was turned away, nobody says so, and yet it is known: nothing.
+        let nothing = || Usage { usd: Some(0.0), ..Usage::default() };
+        let usage = self.usage.or_else(|| (self.attempts > 0 && !self.charged).then(nothing));
+        let usage = usage.map(|usage| Usage { usd: usage.usd.filter(|_| !self.unknown), ..usage });
         let output = ended.output.filter(|_| answered);
-        let refused = self.attempts > 0 && !self.taken;
-        let usage = usage.or_else(|| refused.then(|| Usage { usd: Some(0.0), ..Usage::default() }));
         Played {
             outcome: ended.outcome,
             failure: self.failure,
@@ -129,5 +134,60 @@ impl Kept {
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             transcript: self.transcript.filter(|path| directory.join(path).exists()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::event::Spend;
+
+    /// What a part that went so has consumed.
+    fn usage(kinds: &[Value]) -> Option<Usage> {
+        let mut kept = Kept::default();
+        let event = |(seq, kind): (u64, &Value)| -> Event {
+            let mut line = json!({"seq": seq, "at": "2026-11-28T21:00:00Z", "node": "root"});
+            line.as_object_mut().unwrap().extend(kind.as_object().unwrap().clone());
+            serde_json::from_value(line).unwrap()
+        };
+        for event in (1..).zip(kinds).map(event) {
+            kept.take(&Record::Event(&event));
+        }
+        let ended = json!({"run": "20261128T210000Z-run-aaaa", "verb": "run", "outcome": RunOutcome::AgentFailed, "exit_code": 1,
+            "delivered": false, "rounds": 1, "spend": Spend::default()});
+        let ended: RunEnded = serde_json::from_value(ended).unwrap();
+        kept.played(ended, Duration::ZERO, Path::new("/nowhere")).usage
+    }
+
+    fn failed(more: &Value) -> Value {
+        let mut failed = json!({"kind": "attempt.failed", "attempt": 1, "class": "overloaded", "scope": "provider",
+            "evidence": "", "emitted_output": false, "rule": "http"});
+        failed.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        failed
+    }
+
+    #[test]
+    fn what_was_turned_away_costs_nothing_and_what_has_worked_nobody_knows_what() {
+        let begun = json!({"kind": "attempt.started", "round": 1, "attempt": 1});
+        let turn = json!({"kind": "turn.ended", "turn": 1, "preview": "", "tool_calls": 1});
+        let refused = failed(&json!({"status": 529}));
+        let nothing = Some(Usage { usd: Some(0.0), ..Usage::default() });
+        assert_eq!(usage(&[begun.clone(), refused.clone(), begun.clone(), refused.clone()]), nothing);
+        for other in [
+            failed(&json!({})),
+            failed(&json!({"status": 529, "emitted_output": true})),
+            failed(&json!({"status": 529, "maybe_accepted": true})),
+            json!({"kind": "attempt.finished", "attempt": 1}),
+        ] {
+            assert_eq!(
+                usage(&[begun.clone(), refused.clone(), begun.clone(), other.clone()]),
+                None,
+                "{other}"
+            );
+        }
+        assert_eq!(usage(&[begun, turn, refused]), None);
+        assert_eq!(usage(&[]), None, "nobody was asked");
     }
 }

@@ -15,7 +15,8 @@ mod template;
 pub use crate::profile::{Template, TemplateError};
 pub use case::{Case, CaseErrors, CaseFile, CaseProblem, read_cases, survey_cases};
 pub use grid::{
-    Arm, CONCURRENCY, Cell, Grid, GridEnd, Identity, Pool, Refused, Setting, Share, cell_seed, missing, wall,
+    Arm, CONCURRENCY, Cell, Elsewhere, Grid, GridEnd, Identity, Look, Pool, Refused, Setting, Share, Turn,
+    cell_seed, missing, wall, workspace_sha256,
 };
 pub use play::{Part, Played, Player, Stage, StageError, Text};
 pub use score::{Answered, Later, ScoreError, Scorers};

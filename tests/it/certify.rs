@@ -5,8 +5,10 @@ mod cells;
 mod cut;
 mod interrupted;
 mod judged;
+mod looked;
 mod money;
 mod seal;
+mod shards;
 mod stored;
 mod verdicts;
 

@@ -24,6 +24,7 @@ mod chat_faults;
 mod chat_streams;
 mod fallback;
 mod generated;
+mod grid;
 mod harness_files;
 mod import;
 mod limits;

@@ -59,24 +59,21 @@ fn scores(sandbox: &Sandbox, ran: &Ran) -> Vec<Value> {
     assert_eq!(scored.len(), CASES, "{}\n{}", ran.err, ran.out);
     for one in &scored {
         assert!(one["attempts"].as_u64().unwrap() >= 1, "{one}");
-        match one["value"].as_f64() {
-            Some(value) => {
-                let said: Vec<f64> = one["judgements"]["quality"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|value| value.as_f64().unwrap())
-                    .collect();
-                assert_eq!(said.len(), 2, "{one}");
-                assert!((value - (said[0] + said[1]) / 2.0).abs() < 1e-12, "{one}");
-                assert!((0.0..=1.0).contains(&value), "{one}");
-                assert!(one["usage"]["output"].as_u64().unwrap() > 0, "{one}");
-            }
-            None => {
-                let why = one["why"].as_str().unwrap();
-                assert!(why.contains("judge"), "{one}");
-                assert!(one["passed"].is_null() && one["judgements"].is_null(), "{one}");
-            }
+        if let Some(value) = one["value"].as_f64() {
+            let said: Vec<f64> = one["judgements"]["quality"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|value| value.as_f64().unwrap())
+                .collect();
+            assert_eq!(said.len(), 2, "{one}");
+            assert!((value - f64::midpoint(said[0], said[1])).abs() < 1e-12, "{one}");
+            assert!((0.0..=1.0).contains(&value), "{one}");
+            assert!(one["usage"]["output"].as_u64().unwrap() > 0, "{one}");
+        } else {
+            let why = one["why"].as_str().unwrap();
+            assert!(why.contains("judge"), "{one}");
+            assert!(one["passed"].is_null() && one["judgements"].is_null(), "{one}");
         }
     }
     let ended = of_kind(&events, "cell.ended");

@@ -87,6 +87,60 @@ fn all_mistakes_are_told_at_once() {
     assert!(json["problems"].as_array().unwrap().len() >= 4, "{json}");
 }
 
+/// What `suite check` says of so many cases under a gate, as JSON and for people.
+fn sight(cases: u64, gate: &str) -> (serde_json::Value, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let case = |n: u64| format!("{{\"id\": \"c{n}\", \"input\": \"{n}?\", \"expected\": \"{n}\"}}\n");
+    std::fs::write(dir.path().join("cases.jsonl"), (0..cases).map(case).collect::<String>()).unwrap();
+    let suite = dir.path().join("suite.toml");
+    let text = "schema = 1\nname = \"few\"\n[cases]\nfile = \"cases.jsonl\"\n[[score]]\nname = \"exact\"\nkind = \"exact\"\n";
+    std::fs::write(&suite, format!("{text}{gate}")).unwrap();
+    let called = |more: &[&str]| {
+        let args = [&["suite", "check", "-S", suite.to_str().unwrap()], more].concat();
+        let output = provost().args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    (serde_json::from_str(&called(&["--json"])).unwrap(), called(&[]))
+}
+
+#[test]
+fn a_suite_says_what_effect_its_gate_can_detect() {
+    let gate = "[gate]\nscore = \"exact\"\n";
+    let (json, text) = sight(100, gate);
+    let gate_of = &json["gate"];
+    let mde = gate_of["mde"].as_f64().unwrap();
+    assert_eq!(
+        (&gate_of["cases"], &gate_of["power"], &gate_of["part"]),
+        (&100.into(), &0.8.into(), &().into())
+    );
+    assert!(gate_of["assumes"].as_str().unwrap().contains("20 % of the cases differ"), "{gate_of}");
+    assert!(text.contains(&format!("a lift of {mde:.3} is shown with a chance of 80 %")), "{text}");
+    // The half of it takes more cases, and with so many it is what is seen.
+    let more = gate_of["half"]["cases"].as_u64().unwrap();
+    assert!(text.contains(&format!("half of that distance takes {more} cases\n")), "{text}");
+    let (there, _) = sight(more, gate);
+    assert!(there["gate"]["mde"].as_f64().unwrap() <= mde / 2.0, "{there}");
+    // Nothing can be seen with too few, and then it says how many it takes; with so many it is seen.
+    let (few, text) = sight(4, gate);
+    assert!(few["gate"]["mde"].is_null() && few["gate"]["half"].is_null(), "{few}");
+    let least = few["gate"]["least"]["cases"].as_u64().unwrap();
+    assert!(
+        text.contains(&format!(
+            "no effect is shown with a chance of 80 %, however large: that takes {least} cases"
+        )),
+        "{text}"
+    );
+    assert!(sight(least, gate).0["gate"]["mde"].is_number());
+    assert!(sight(least - 1, gate).0["gate"]["mde"].is_null());
+    // For non-inferiority it counts whether an equal one is seen.
+    let (loss, text) = sight(100, "[gate]\nscore = \"exact\"\nmode = \"non-inferiority\"\nmargin = 0.3\n");
+    assert!(loss["gate"]["power_of_equal"].as_f64().unwrap() > 0.8, "{loss}");
+    assert!(text.contains("one that is just as good is shown with a chance of "), "{text}");
+    assert!(text.contains("a candidate that is worse by "), "{text}");
+    assert!(sight(100, "").1.contains("no gate: the suite only measures"));
+}
+
 #[test]
 fn a_part_without_cases_cannot_be_measured() {
     let few = ended(&["suite", "check", "-S", "good/suite.toml", "--set", "cases.limit=2"], None);
@@ -197,6 +251,9 @@ fn the_verb_and_the_file_have_a_page_each() {
     assert!(code == Some(0) && verb.contains("provost suite"), "{verb}");
     let (code, file) = page("provost-suite.5");
     assert_eq!(code, Some(0));
+    // Without the first word too; and each says how the other one is called.
+    assert_eq!((page("suite").1, page("suite.5").1), (verb.clone(), file.clone()));
+    assert!(verb.contains("provost man suite.5") && file.contains("provost man suite"), "{verb}");
     let schema = provost::profile::suite_schema();
     for key in schema["properties"].as_object().unwrap().keys().filter(|key| *key != "schema") {
         assert!(file.contains(key.as_str()), "the page does not know `{key}`");

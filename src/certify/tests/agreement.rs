@@ -23,6 +23,7 @@ fn judged(said: impl Fn(usize, usize) -> BTreeMap<String, Vec<f64>>) -> Sheet {
             prompts: Vec::new(),
             replies: Vec::new(),
             model: None,
+            origin: None,
         })));
     }
     sheet
@@ -87,6 +88,7 @@ fn what_is_scored_again_is_judged_anew() {
             prompts: Vec::new(),
             replies: Vec::new(),
             model: None,
+            origin: None,
         })));
     }
     assert_eq!(arms(&sheet)[0].agreement, None);

@@ -24,9 +24,17 @@ fn the_effect_that_can_be_seen() {
             assert!((found.power_at(mde) - 0.8).abs() < 0.05, "{units} units of {gate:?}");
             assert!(found.power_at(mde / 2.0) < 0.5 && !found.assumes.is_empty());
             assert!(of(&gate, units, units, 5).mde.unwrap() <= mde + 1e-9);
+            // Half of it takes more units, and those that it takes are enough.
+            let more = found.units_for(mde / 2.0).unwrap();
+            assert!(more > units && of(&gate, more, more, 1).power_at(mde / 2.0) >= 0.8, "{more}: {gate:?}");
+            assert!(of(&gate, more - 1, more - 1, 1).power_at(mde / 2.0) < 0.8, "{more}: {gate:?}");
             last = mde;
         }
-        assert!(of(&gate, 5, 500, 5).mde.is_none(), "five units decide nothing");
+        let few = of(&gate, 5, 5, 1);
+        assert!(of(&gate, 5, 500, 5).mde.is_none() && few.mde.is_none(), "five units decide nothing");
+        let enough = few.least_units().unwrap();
+        assert!(enough >= 6 && of(&gate, enough, enough, 1).mde.is_some(), "{enough} units of {gate:?}");
+        assert!(of(&gate, enough - 1, enough - 1, 1).mde.is_none(), "{enough} units of {gate:?}");
         // Cases of a group are not units.
         assert!(of(&gate, 50, 200, 2).mde > of(&gate, 200, 200, 2).mde);
     }

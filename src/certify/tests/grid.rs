@@ -135,6 +135,7 @@ impl Grid {
         let scores = self.plan.scores.iter().cloned().zip(values);
         event(Kind::CellEnded(CellEnded {
             stored: false,
+            origin: None,
             cut: false,
             cell: CellIndex(at),
             key: Sha256::of(&at.to_le_bytes()),

@@ -5,6 +5,7 @@ use crate::event;
 
 mod agreement;
 mod cut;
+mod expect;
 mod foresight;
 mod grid;
 mod properties;

@@ -116,7 +116,7 @@ fn a_reply_is_read_without_its_wrapping() {
     assert_eq!(read("```\ncode\n```", fenced), "```\ncode\n```", "a fence of the text's own stays");
 }
 
-fn candidate(agent: &str) -> Profile {
+pub(super) fn candidate(agent: &str) -> Profile {
     let text = format!(
         "schema = 1\nname = \"fixer\"\n[agent]\ninherit_env = []\n{agent}\n[agent.env]\nA = \"b\"\n[model]\nseed = 3\n\
          reasoning_effort = \"high\"\n[prompt]\nsystem = \"Be.\"\ncontext = \"prepend\"\n[budget]\nrounds = 9\n\

@@ -16,6 +16,7 @@ use crate::profile::{self, Profile, Source, Suite, SuiteBudget};
 use crate::suite::{Case, SplitPart, read_cases, split_part};
 
 use super::CertifyArgs;
+use super::players;
 use super::stored::Stored;
 
 /// An arm that is asked for.
@@ -28,17 +29,26 @@ pub(super) struct Asked {
     pub(super) stored: Option<Arc<Stored>>,
 }
 
-/// All that is decided before anything starts.
-pub(super) struct Prepared {
-    pub(super) dir: RunDir,
-    pub(super) manifest: Manifest,
+/// What is measured.
+pub(super) struct Matter {
     pub(super) suite: Arc<Suite>,
     /// Where its file lies.
     pub(super) suite_dir: PathBuf,
     pub(super) cases: Arc<Vec<Case>>,
     pub(super) part: Option<String>,
+    /// Names what is in the directory that is copied into each workspace.
+    pub(super) workspace: Option<Sha256>,
     /// The arms that are asked for; empty where the plan is there already and has them.
-    pub(super) arms: Vec<Asked>,
+    pub(super) asked: Vec<Asked>,
+    /// Whether the answers of a stored run are scored, and that is all there is to do.
+    pub(super) rescore: bool,
+}
+
+/// All that is decided before anything starts.
+pub(super) struct Prepared {
+    pub(super) dir: RunDir,
+    pub(super) manifest: Manifest,
+    pub(super) matter: Matter,
     /// The plan, where it was made by an earlier process.
     pub(super) plan: Option<Plan>,
     pub(super) writer: Writer,
@@ -47,8 +57,6 @@ pub(super) struct Prepared {
     /// What was cut, where an earlier process was killed.
     pub(super) cut_bytes: Option<u64>,
     pub(super) late: Vec<Request>,
-    /// The stored run whose answers are scored, where that is all there is to do.
-    pub(super) rescore: bool,
 }
 
 /// Gets everything ready.
@@ -64,13 +72,15 @@ pub(super) fn prepare(context: &Context, common: &Common, args: &CertifyArgs) ->
         args.sets.iter().cloned().partition(|set| profile::is_suite_key(set));
     let Some(path) = &args.suite else { return Err(CliError::usage("there is no suite")) };
     let (suite, suite_dir) = load_suite(context, path, &for_suite)?;
-    let arms = match &args.rescore {
+    let asked = match &args.rescore {
         Some(which) => rescored(&root, which)?,
         None => asked(context, &root, args, &suite, &for_profile)?,
     };
     let (cases, part) = cases(args, &suite)?;
-    let inputs = inputs(&suite, &arms, &cases, part.as_deref(), args)?;
-    let manifest = manifest(context, args, &suite, &arms, inputs)?;
+    let rescore = args.rescore.is_some();
+    let workspace = players::workspace(&suite)?;
+    let matter = Matter { suite, suite_dir, cases, part, workspace, asked, rescore };
+    let manifest = manifest(context, args, &matter)?;
     let path = match &args.out {
         Some(out) => context.cwd.join(out),
         None => root.join("runs").join(manifest.run.as_str()),
@@ -86,8 +96,7 @@ pub(super) fn prepare(context: &Context, common: &Common, args: &CertifyArgs) ->
             ))
             .hint("choose another `--out`; a plan is never changed once it is made"));
         }
-        let fresh = Fresh { suite, suite_dir, cases, part, arms, rescore: args.rescore.is_some() };
-        return take_up(dir, Some(fresh));
+        return take_up(dir, Some(matter));
     }
     let dir =
         RunDir::create(&path).map_err(|error| CliError::usage(format!("{:#}", anyhow::Error::new(error))))?;
@@ -96,33 +105,18 @@ pub(super) fn prepare(context: &Context, common: &Common, args: &CertifyArgs) ->
     Ok(Prepared {
         dir,
         manifest,
-        suite,
-        suite_dir,
-        cases,
-        part,
-        arms,
+        matter,
         plan: None,
         writer,
         tally: Tally::default(),
         sheet: Sheet::default(),
         cut_bytes: None,
         late: Vec::new(),
-        rescore: args.rescore.is_some(),
     })
 }
 
-/// What a call has resolved by itself.
-struct Fresh {
-    suite: Arc<Suite>,
-    suite_dir: PathBuf,
-    cases: Arc<Vec<Case>>,
-    part: Option<String>,
-    arms: Vec<Asked>,
-    rescore: bool,
-}
-
-/// Takes up a run again, as it stands in its directory.
-fn take_up(dir: RunDir, fresh: Option<Fresh>) -> Result<Prepared, CliError> {
+/// Takes up a run again, as it stands in its directory. `given` is what the call has resolved by itself.
+fn take_up(dir: RunDir, given: Option<Matter>) -> Result<Prepared, CliError> {
     let manifest = Manifest::read(&dir).map_err(environment)?;
     if manifest.verb != "certify" {
         return Err(CliError::usage(format!("{} is a run of `provost {}`", manifest.run, manifest.verb)));
@@ -132,22 +126,9 @@ fn take_up(dir: RunDir, fresh: Option<Fresh>) -> Result<Prepared, CliError> {
     let (writer, recovered) = Writer::resume_seeing(&dir, |event| sheet.apply(event)).map_err(environment)?;
     let plan = read_plan(&dir)?;
     let cut_bytes = Some(recovered.cut_bytes);
-    let (suite, suite_dir, cases, part, arms, rescore) = match (fresh, &plan) {
-        (Some(fresh), _) => {
-            (fresh.suite, fresh.suite_dir, fresh.cases, fresh.part, fresh.arms, fresh.rescore)
-        }
-        (None, Some(plan)) => {
-            let cases = read_planned_cases(&dir, plan)?;
-            let rescore = plan.arms.iter().all(|arm| arm.fixed.stored.is_some());
-            (
-                Arc::new(plan.suite.clone()),
-                plan.dir.clone(),
-                Arc::new(cases),
-                plan.part.clone(),
-                Vec::new(),
-                rescore,
-            )
-        }
+    let matter = match (given, &plan) {
+        (Some(matter), _) => matter,
+        (None, Some(plan)) => planned(&dir, plan)?,
         (None, None) => {
             let place = dir.path().display();
             return Err(CliError::usage(format!("{} was ended before its plan was made", manifest.run))
@@ -157,21 +138,19 @@ fn take_up(dir: RunDir, fresh: Option<Fresh>) -> Result<Prepared, CliError> {
         }
     };
     let tally = recovered.tally;
-    Ok(Prepared {
-        dir,
-        manifest,
-        suite,
-        suite_dir,
-        cases,
-        part,
-        arms,
-        plan,
-        writer,
-        tally,
-        sheet,
-        cut_bytes,
-        late,
-        rescore,
+    Ok(Prepared { dir, manifest, matter, plan, writer, tally, sheet, cut_bytes, late })
+}
+
+/// What a plan measures.
+pub(super) fn planned(dir: &RunDir, plan: &Plan) -> Result<Matter, CliError> {
+    Ok(Matter {
+        suite: Arc::new(plan.suite.clone()),
+        suite_dir: plan.dir.clone(),
+        cases: Arc::new(read_planned_cases(dir, plan)?),
+        part: plan.part.clone(),
+        workspace: plan.shared.workspace.clone(),
+        asked: Vec::new(),
+        rescore: plan.arms.iter().all(|arm| arm.fixed.stored.is_some()),
     })
 }
 
@@ -335,15 +314,9 @@ fn cases(args: &CertifyArgs, suite: &Suite) -> Result<(Arc<Vec<Case>>, Option<St
 }
 
 /// Names all that was asked for: a second call with the same `--out` must ask for the same.
-fn inputs(
-    suite: &Suite,
-    arms: &[Asked],
-    cases: &[Case],
-    part: Option<&str>,
-    args: &CertifyArgs,
-) -> Result<Sha256, CliError> {
+fn inputs(matter: &Matter, args: &CertifyArgs) -> Result<Sha256, CliError> {
     let mut texts = Vec::new();
-    for arm in arms {
+    for arm in &matter.asked {
         let words = launch::words(&arm.profile)?;
         let read = (words.system, words.files);
         let stored = arm.stored.as_ref().map(|stored| (stored.run().clone(), stored.plan_sha256().clone()));
@@ -352,22 +325,18 @@ fn inputs(
             texts.extend(launch::read_template(&arm.profile)?.map(String::into_bytes));
         }
     }
-    let cases: Vec<&Sha256> = cases.iter().map(|case| &case.sha256).collect();
+    let cases: Vec<&Sha256> = matter.cases.iter().map(|case| &case.sha256).collect();
     // A ceiling that was too low may be raised: what was paid for under it is kept.
-    let suite = Suite { budget: SuiteBudget::default(), ..suite.clone() };
-    let rest = canonical(&(suite, cases, part, args.seed, args.allow_stubs, &args.rescore));
+    let suite = Suite { budget: SuiteBudget::default(), ..(*matter.suite).clone() };
+    let rest = canonical(&(suite, cases, &matter.part, args.seed, args.allow_stubs, &args.rescore));
     texts.push(rest);
+    texts.extend(matter.workspace.as_ref().map(|sha256| sha256.as_str().as_bytes().to_vec()));
     let names: Vec<String> = texts.iter().map(|text| Sha256::of(text).to_string()).collect();
     Ok(Sha256::of(names.join("\n").as_bytes()))
 }
 
-fn manifest(
-    context: &Context,
-    args: &CertifyArgs,
-    suite: &Suite,
-    arms: &[Asked],
-    inputs: Sha256,
-) -> Result<Manifest, CliError> {
+fn manifest(context: &Context, args: &CertifyArgs, matter: &Matter) -> Result<Manifest, CliError> {
+    let (suite, arms) = (&*matter.suite, &matter.asked);
     let candidate = arms.iter().find(|arm| arm.role == ArmRole::Candidate).or_else(|| arms.first());
     let Some(candidate) = candidate else { return Err(CliError::usage("there is no profile to certify")) };
     let profiles = arms.iter().map(|arm| &*arm.profile);
@@ -382,7 +351,7 @@ fn manifest(
     };
     let manifest = Manifest {
         suite: Some(serde_json::to_value(suite).map_err(environment)?),
-        task_sha256: inputs,
+        task_sha256: inputs(matter, args)?,
         budget: BudgetCeilings {
             rounds: None,
             tokens: suite.budget.tokens,

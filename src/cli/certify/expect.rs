@@ -49,7 +49,7 @@ impl Course<'_> {
             };
             parts.push(Costs { who: "judging".to_owned(), cells: cells * run.len() as u64, outlook });
         }
-        Ok(crate::certify::expected(&parts, self.suite.budget.usd))
+        Ok(crate::certify::expected(&parts, self.matter.suite.budget.usd))
     }
 
     /// Earlier runs of this root that have measured the suite with the same template. One that cannot be read says nothing.
@@ -66,7 +66,7 @@ impl Course<'_> {
             Template::new(&plan.suite.cases.template).map_err(|error| CliError::usage(error.to_string()))?;
         let system = arm.system.as_ref().map_or(0, String::len);
         let mut all = 0;
-        for case in self.cases.iter() {
+        for case in self.matter.cases.iter() {
             // A case that cannot be rendered is never sent.
             let Ok(task) = template.render(case) else { continue };
             all += (system + engine::assemble(&arm.files, &task).len()) as u64;
@@ -120,7 +120,9 @@ fn judged(earlier: &[Earlier], plan: &Plan) -> Option<Outlook> {
             let own = plan.shared.scorers.get(&name);
             own.is_some() && own == run.plan.shared.scorers.get(&name)
         });
-        let answered = run.sheet.arms().iter().map(|arm| arm.answered).sum();
+        // What was taken from a stored run had its judge then.
+        let own = run.plan.arms.iter().zip(run.sheet.arms()).filter(|(arm, _)| arm.fixed.stored.is_none());
+        let answered = own.map(|(_, totals)| totals.answered).sum();
         mean(run, *run.sheet.judges(), answered).filter(|_| same)
     })
 }

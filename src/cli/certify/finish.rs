@@ -1,16 +1,13 @@
 //! The end of a run of many cells: its verdict, its certificate, and everything that shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-
-use indicatif::ProgressDrawTarget;
 
 use crate::certify::{self, Certificate, GateError, Plan, Seal, Sealed};
 use crate::cli::Common;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
-use crate::cli::launch;
 use crate::cli::run::no_run;
 use crate::engine::Clock;
 use crate::event::{
@@ -18,30 +15,12 @@ use crate::event::{
     Stored, TreatmentApplied, Verdict, VerdictReached,
 };
 use crate::journal::{self, Manifest, Reader, RunDir, Texts, write_atomic_unsynced};
-use crate::report::grid::{self, GridLines, GridProgress, GridView};
-use crate::report::{Fanout, JsonLines, Reporter};
+use crate::report::grid::{self, GridView};
 use crate::suite::GridEnd;
 
 use super::CertifyArgs;
 use super::draft::read_plan;
 use super::drive::Course;
-
-/// Who is told while it runs: machines first, then people.
-pub(super) fn reports(context: &Context, common: &Common, json: bool, dir: &Path) -> Fanout {
-    let mut reports: Vec<Box<dyn Reporter>> = Vec::new();
-    if json {
-        reports.push(Box::new(JsonLines::new(Box::new(std::io::stdout()))));
-    }
-    let (look, verbosity) = (context.stderr_look(), launch::verbosity(common));
-    let place = dir.strip_prefix(&context.cwd).unwrap_or(dir).display().to_string();
-    if context.animated() && !common.quiet {
-        let now = Box::new(|| Clock.stamp());
-        reports.push(Box::new(GridProgress::new(ProgressDrawTarget::stderr(), look, verbosity, place, now)));
-    } else if !(json && common.quiet) {
-        reports.push(Box::new(GridLines::new(Box::new(std::io::stderr()), look, verbosity, place)));
-    }
-    Fanout(reports)
-}
 
 /// Comes to the verdict and puts the end on record.
 pub(super) fn end(
@@ -87,6 +66,34 @@ pub(super) fn end(
         (Verdict::Inconclusive, _) => RunOutcome::Inconclusive,
     };
     close(course, outcome, why)
+}
+
+/// Says where the plan is, and what comes next. Nothing is over: the run goes on when it is taken up again.
+pub(super) fn planned(
+    context: &Context,
+    args: &CertifyArgs,
+    dir: &RunDir,
+    sheet: &Sheet,
+) -> Result<u8, CliError> {
+    let Some(plan) = sheet.plan() else { return Err(CliError::unavailable("the plan is not on record")) };
+    if args.json {
+        return Ok(0);
+    }
+    let run = dir.path().strip_prefix(&context.cwd).unwrap_or(dir.path()).display();
+    let cells = plan.cases * plan.trials * plan.arms.len() as u64;
+    let stored = if plan.cells == cells {
+        String::new()
+    } else {
+        format!("; {} of them are taken from a stored run", cells - plan.cells)
+    };
+    let next = format!(
+        "plan   {run}/plan.json\ncells  {cells}, 0-{}{stored}\n\nnext:\n  \
+         provost cell --plan {run}/plan.json --index 0-{}      (or single ones, in any order and on any machine)\n  \
+         provost certify --resume {run}\n",
+        cells - 1,
+        cells - 1
+    );
+    crate::cli::data(&next)
 }
 
 pub(super) const UNKNOWN: &str =
@@ -198,7 +205,7 @@ impl Read {
     }
 
     /// Every text that the journal names.
-    pub(super) fn named(&self) -> std::collections::BTreeSet<(bool, Sha256)> {
+    pub(super) fn named(&self) -> BTreeSet<(Stored, Sha256)> {
         let cells = self.cells.iter().filter(|cell| !cell.stored);
         let prompts = cells
             .flat_map(|cell| cell.prompts.iter())
@@ -206,7 +213,8 @@ impl Read {
             .chain(self.treatments.iter().flat_map(|one| [&one.before_sha256, &one.after_sha256]));
         let outputs = self.cells.iter().filter_map(|cell| cell.output_sha256.as_ref());
         let outputs = outputs.chain(self.scored.iter().flat_map(|scored| &scored.replies));
-        prompts.map(|name| (true, name.clone())).chain(outputs.map(|name| (false, name.clone()))).collect()
+        let of = |kind| move |name: &Sha256| (kind, name.clone());
+        prompts.map(of(Stored::Prompt)).chain(outputs.map(of(Stored::Blob))).collect()
     }
 
     /// The figures of a run without a gate.
@@ -285,7 +293,13 @@ pub(super) fn leave(
         grid::append_summary(&path, &markdown).map_err(environment)?;
     }
     if context.in_actions() {
-        crate::cli::context::say(&grid::annotations(&view));
+        let lines = grid::annotations(&view);
+        // A workflow reads them on standard output; there must be nothing but events where somebody wants these.
+        if args.json {
+            crate::cli::context::say(&lines);
+        } else {
+            crate::cli::print(&lines).map_err(environment)?;
+        }
     }
     if !args.json && !common.quiet {
         let table = grid::table(&view, context.stdout_look(), context.width());

@@ -16,6 +16,7 @@ use crate::suite::{Case, Scorers, Template};
 use super::draft::{Asked, cases_bytes, cases_path};
 use super::drive::Course;
 use super::finish;
+use super::players;
 use super::treat::NoPlan;
 
 /// Cases that one event names.
@@ -24,24 +25,26 @@ const CASES_AN_EVENT: usize = 500;
 impl Course<'_> {
     /// Makes the plan, applies the treatments, and writes it down.
     pub(super) async fn plan(&mut self, scorers: &Scorers) -> Result<Plan, NoPlan> {
-        let bytes = cases_bytes(&self.cases)?;
-        let digests: Vec<&str> = self.cases.iter().map(|case| case.sha256.as_str()).collect();
+        let bytes = cases_bytes(&self.matter.cases)?;
+        let digests: Vec<&str> = self.matter.cases.iter().map(|case| case.sha256.as_str()).collect();
         let shared = Shared {
             dataset: Sha256::of(digests.join("\n").as_bytes()),
-            template: Sha256::of(self.suite.cases.template.as_bytes()),
+            template: Sha256::of(self.matter.suite.cases.template.as_bytes()),
             scorers: self
+                .matter
                 .suite
                 .score
                 .iter()
                 .map(|score| ScoreName::new(&score.name))
                 .map(|name| (name.clone(), scorers.scorer_sha256(&name)))
                 .collect(),
-            trials: self.suite.trials.count,
+            workspace: self.matter.workspace.clone(),
+            trials: self.matter.suite.trials.count,
             binary: own_binary(),
         };
         let mut arms: Vec<PlanArm> = Vec::new();
         let mut names: Vec<ArmName> = Vec::new();
-        for asked in self.asked.clone() {
+        for asked in self.matter.asked.clone() {
             let arm = match &asked.stored {
                 Some(stored) => self.stored_arm(&asked, stored, &shared, &names)?,
                 None => self.arm(&asked, &shared, &names).await?,
@@ -49,17 +52,17 @@ impl Course<'_> {
             names.push(arm.fixed.name.clone());
             arms.push(arm);
         }
-        let units: std::collections::HashSet<&str> = self.cases.iter().map(Case::unit).collect();
+        let units: std::collections::HashSet<&str> = self.matter.cases.iter().map(Case::unit).collect();
         let plan = Plan {
             format: certify::PLAN_FORMAT,
-            suite: (*self.suite).clone(),
-            dir: self.suite_dir.clone(),
+            suite: (*self.matter.suite).clone(),
+            dir: self.matter.suite_dir.clone(),
             arms,
             cases_sha256: Sha256::of(&bytes),
-            cases: self.cases.len() as u64,
+            cases: self.matter.cases.len() as u64,
             units: units.len() as u64,
-            part: self.part.clone(),
-            gate: self.suite.gate.as_ref().map(|gate| certify::gate(gate, self.args.allow_stubs)),
+            part: self.matter.part.clone(),
+            gate: self.matter.suite.gate.as_ref().map(|gate| certify::gate(gate, self.args.allow_stubs)),
             seed: self.manifest.seed,
             shared,
         };
@@ -73,7 +76,7 @@ impl Course<'_> {
     }
 
     async fn arm(&mut self, asked: &Asked, shared: &Shared, taken: &[ArmName]) -> Result<PlanArm, NoPlan> {
-        let player = self.player(&asked.profile)?;
+        let player = players::player(&self.stage, &asked.profile)?;
         let (mut system, mut files) = (player.system.clone(), player.files.clone());
         let mut treatment = None;
         if let Some(name) = &asked.treatment {
@@ -119,7 +122,7 @@ impl Course<'_> {
                 .hint("`provost suite check -S SUITE -p PROFILE` says all that is wrong at once")
         };
         let template = Template::new(text).map_err(|error| wrong(&error))?;
-        for case in self.cases.iter() {
+        for case in self.matter.cases.iter() {
             template.render(case).map_err(|error| wrong(&format!("case `{}`: {error}", case.id)))?;
         }
         Ok(())
@@ -142,16 +145,19 @@ impl Course<'_> {
         if other.template != shared.template && stored.arm().template.is_none() {
             differs.push("the template");
         }
+        if other.workspace != shared.workspace {
+            differs.push("the workspace");
+        }
         if other.trials != shared.trials {
             differs.push("the trials");
         }
-        if !self.rescore && other.scorers != shared.scorers {
+        if !self.matter.rescore && other.scorers != shared.scorers {
             differs.push("the scores");
         }
         if other.binary != shared.binary {
             differs.push("provost itself");
         }
-        if !differs.is_empty() && !self.args.allow_different && !self.rescore {
+        if !differs.is_empty() && !self.args.allow_different && !self.matter.rescore {
             return Err(CliError::usage(format!(
                 "{} cannot be compared with: {} differ",
                 stored.run(),
@@ -203,7 +209,7 @@ impl Course<'_> {
             )));
         }
         let from = self.sheet.cases().len();
-        let cases = Arc::clone(&self.cases);
+        let cases = Arc::clone(&self.matter.cases);
         for (number, chunk) in cases.get(from..).unwrap_or_default().chunks(CASES_AN_EVENT).enumerate() {
             let fixed = |case: &Case| CaseFixed {
                 without: scorers.without(case),
@@ -226,7 +232,7 @@ impl Course<'_> {
         let name = &plan.gate.as_ref()?.score;
         let arm = plan.arms.iter().position(|arm| arm.fixed.role == ArmRole::Baseline)?;
         let run = plan.arms.get(arm)?.fixed.stored.as_ref()?;
-        let stored = match self.asked.get(arm).and_then(|asked| asked.stored.clone()) {
+        let stored = match self.matter.asked.get(arm).and_then(|asked| asked.stored.clone()) {
             Some(stored) => stored,
             None => self.stored_again(run, arm).ok()?,
         };
@@ -235,7 +241,7 @@ impl Course<'_> {
             return None;
         }
         let values = |case: &Case| stored.values(&case.sha256, plan.shared.trials, name);
-        Known::of(&self.cases.iter().map(values).collect::<Vec<_>>())
+        Known::of(&self.matter.cases.iter().map(values).collect::<Vec<_>>())
     }
 
     pub(super) fn root(&self) -> PathBuf {

@@ -16,8 +16,9 @@ use crate::journal::{Reader, RunDir, Texts};
 use crate::profile::{self, Profile, Source, Suite, Treatment};
 use crate::suite::{Part, Played, Pool, Refused};
 
-use super::drive::{Course, cell_profile};
+use super::drive::Course;
 use super::finish;
+use super::players::{cell_profile, player};
 
 /// The texts of an arm, treated.
 pub(super) struct Treated {
@@ -120,7 +121,7 @@ pub(super) async fn apply(
     system: Option<String>,
     files: Vec<String>,
 ) -> Result<Treated, NoPlan> {
-    let Some(treatment) = course.suite.treatments.get(name).cloned() else {
+    let Some(treatment) = course.matter.suite.treatments.get(name).cloned() else {
         return Err(CliError::usage(format!("the suite has no treatment `{name}`")).into());
     };
     if system.is_none() && files.is_empty() {
@@ -259,7 +260,7 @@ impl Work<'_> {
         let answer = profile.model.max_output_tokens.map_or(ANSWER_TOKENS, u64::from);
         // Without a price nobody knows, as of a first cell.
         let usd = certify::most(profile, bytes, 1).unwrap_or(0.0);
-        let mut pool = Pool::new(&course.suite.budget, spent, 0);
+        let mut pool = Pool::new(&course.matter.suite.budget, spent, 0);
         let what = format!("the treatment `{}`", self.name);
         let (refused, outcome) = match pool.reserve_for(&what, bytes / BYTES_A_TOKEN + answer, usd) {
             Ok(_) | Err(Refused::Later) => return Ok(()),
@@ -302,7 +303,7 @@ impl Work<'_> {
         target: &treat::Target,
         applied: &TreatmentApplied,
     ) -> Result<Played, CliError> {
-        let player = course.player(&cell_profile(profile, &course.suite, None))?;
+        let player = player(&course.stage, &cell_profile(profile, &course.matter.suite, None))?;
         course.bench.asked += 1;
         let node = NodeId::new(format!("{}.t{}", NodeId::root(), course.bench.asked));
         // It has nothing to look for in anybody's workspace.

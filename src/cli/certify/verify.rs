@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use crate::certify::{self, Body, Certificate};
+use crate::certify::{self, Body, CERTIFICATE_FORMAT, CERTIFICATE_TYPE, Certificate};
 use crate::cli::Common;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
 use crate::cli::run::no_run;
 use crate::event::{Sha256, Stored};
-use crate::journal::{self, RunDir, Texts};
+use crate::journal::{self, Manifest, RunDir, Texts};
 
 use super::draft::{read_plan, read_planned_cases};
 use super::finish::{Read, gate_error, sealed};
@@ -52,6 +52,13 @@ fn wrong(dir: &RunDir, certificate: &Certificate) -> Result<Vec<String>, CliErro
     if certificate.body.digest() != certificate.digest {
         wrong.push("the digest is not that of the certificate's body".to_owned());
     }
+    if certificate.r#type != CERTIFICATE_TYPE || certificate.schema != CERTIFICATE_FORMAT {
+        wrong.push(format!("it is a `{}` of format {}", certificate.r#type, certificate.schema));
+    }
+    let run = Manifest::read(dir).map(|manifest| manifest.run);
+    if !run.is_ok_and(|run| run == certificate.seal.run) {
+        wrong.push(format!("it is the certificate of {}, and this is another run", certificate.seal.run));
+    }
     let now = sealed(dir)?;
     for was in &certificate.seal.files {
         match now.iter().find(|file| file.file == was.file) {
@@ -90,9 +97,7 @@ fn derived(dir: &RunDir) -> Result<(Body, Vec<String>), CliError> {
         texts.push("plan.json is not the plan that the journal names".to_owned());
     }
     let held = Texts::open(dir).map_err(environment)?;
-    let named = read.named();
-    for (prompt, sha256) in named {
-        let stored = if prompt { Stored::Prompt } else { Stored::Blob };
+    for (stored, sha256) in read.named() {
         if held.get(stored, &sha256).is_none() {
             let kind = if stored == Stored::Prompt { "prompt" } else { "answer" };
             texts.push(format!("the {kind} {sha256} is gone, or is not what its name says"));

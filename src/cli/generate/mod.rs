@@ -25,6 +25,8 @@ enum FileKind {
     Profile,
     /// A suite of cases, scores and a gate
     Suite,
+    /// A verdict with its figures: `verdict.reached` in a journal, and the `body` of `certificate.json`
+    Result,
 }
 
 /// Arguments of `completions`.
@@ -37,7 +39,7 @@ pub(crate) struct CompletionsArgs {
 /// Arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The page: `provost`, `provost-run`, `provost-profile`, or with its section, `provost-suite.5`
+    /// The page, with or without `provost-`: `run`, `profile`; `suite` is the verb, and `suite.5` the file
     #[arg(default_value = "provost")]
     page: String,
     /// Write all pages and completions below this directory instead, as `man/` and `completions/`
@@ -57,6 +59,7 @@ pub(crate) fn schema(args: &SchemaArgs) -> Result<u8, CliError> {
     let schema = match args.kind {
         FileKind::Profile => crate::profile::json_schema(),
         FileKind::Suite => crate::profile::suite_schema(),
+        FileKind::Result => crate::report::grid::result_schema(),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(environment)?;
     data(&format!("{text}\n"))
@@ -94,8 +97,12 @@ pub(crate) fn man(command: &Command, args: &ManArgs) -> Result<u8, CliError> {
         }
         return Ok(0);
     }
-    // A verb and a file may share a name; with the section it is one page.
-    let is_asked = |name: &str, section: u8| args.page == name || args.page == format!("{name}.{section}");
+    // A verb and a file may share a name, and then the verb is meant; with the section it is one page.
+    let asked = args.page.strip_prefix("provost-").unwrap_or(&args.page);
+    let is_asked = |name: &str, section: u8| {
+        let name = name.strip_prefix("provost-").unwrap_or(name);
+        asked == name || asked == format!("{name}.{section}")
+    };
     let Some((_, _, text)) = pages.iter().find(|(name, section, _)| is_asked(name, *section)) else {
         let names: Vec<&str> = pages.iter().map(|(name, ..)| name.as_str()).collect();
         return Err(CliError::usage(format!("there is no page `{}`", args.page)).hint(names.join(", ")));

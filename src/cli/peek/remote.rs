@@ -102,8 +102,11 @@ impl There<'_> {
             window,
             events,
             round,
+            cell,
             log,
             prompts,
+            outputs,
+            text,
             follow,
             after: _,
             alerts,
@@ -129,6 +132,7 @@ impl There<'_> {
             ("--json", json),
             ("--log", *log),
             ("--prompts", *prompts),
+            ("--outputs", *outputs),
             ("--follow", *follow),
             ("--alerts", *alerts),
             ("--defenses", *defenses),
@@ -142,9 +146,11 @@ impl There<'_> {
         let numbers = [
             ("--events", events.map(|count| count as u64)),
             ("--round", *round),
+            ("--cell", cell.map(|cell| cell.0)),
             ("--after", after.map(|seq| seq.0)),
         ];
         words.extend(numbers.into_iter().filter_map(|(name, number)| Some(format!("{name}={}", number?))));
+        words.extend(text.iter().map(|name| format!("--text={name}")));
         words.extend(clear.iter().map(|which| format!("--clear={which}")));
         words.extend(run.map(|run| ["--".to_owned(), run.to_owned()]).into_iter().flatten());
         words

@@ -1,7 +1,7 @@
 //! Parts of a run as they are on record: events, a round, its transcript, its prompts; and the list of runs.
 
 use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -77,12 +77,15 @@ pub(super) fn one_round(dir: &RunDir, round: RoundNumber) -> Result<u8, CliError
     data(&text)
 }
 
-/// The end of a round's transcript.
-pub(super) fn log(dir: &RunDir, round: u64) -> Result<u8, CliError> {
-    let path = dir.rounds().join(format!("root-{round}.log"));
-    let mut file = std::fs::File::open(&path).map_err(|error| {
-        CliError::usage(format!("round {round} has no transcript: {}: {error}", path.display()))
-    })?;
+/// Where the transcript of a round is.
+pub(super) fn transcript(dir: &RunDir, round: u64) -> PathBuf {
+    dir.rounds().join(format!("root-{round}.log"))
+}
+
+/// The end of a transcript.
+pub(super) fn log(path: &Path) -> Result<u8, CliError> {
+    let mut file = std::fs::File::open(path)
+        .map_err(|error| CliError::usage(format!("there is no transcript: {}: {error}", path.display())))?;
     let length = file.metadata().map_err(environment)?.len();
     file.seek(std::io::SeekFrom::Start(length.saturating_sub(LOG_TAIL))).map_err(environment)?;
     let mut bytes = Vec::new();

@@ -15,6 +15,8 @@ use crate::cli::launch;
 use crate::profile::{self, Compare, Profile, Score, ScoreKind, Source, Suite};
 use crate::suite::{Case, CaseErrors, SplitPart, Template, split_part, survey_cases};
 
+use super::sight::{Measured, Sight};
+
 /// Fewer units than this are never enough for a gate.
 const FEW: usize = 6;
 
@@ -48,6 +50,8 @@ struct Findings {
     trials: u32,
     parts: Vec<PartFound>,
     scores: Vec<ScoreFound>,
+    /// What the gate can see; null where there is none.
+    gate: Option<Sight>,
     remarks: Vec<String>,
     problems: Vec<String>,
 }
@@ -133,6 +137,19 @@ impl Findings {
         }
         for score in &suite.score {
             self.score(score, profiles, &cases, cwd);
+        }
+        let measured = self.measured();
+        self.gate = suite.gate.as_ref().and_then(|gate| Sight::of(gate, suite, profiles.len(), measured));
+    }
+
+    /// What a gate measures where nobody says otherwise.
+    fn measured(&self) -> Measured {
+        let part = self.parts.iter().find(|part| part.part == SplitPart::Test.word());
+        Measured {
+            part: part.map(|part| part.part),
+            share: part.map_or(1.0, |part| part.share),
+            cases: part.map_or(self.cases, |part| part.cases) as u64,
+            units: part.map_or(self.units, |part| part.units) as u64,
         }
     }
 
@@ -291,6 +308,11 @@ impl Findings {
         let _ = writeln!(text, "\n{:<width$} {:>6}  kind", "score", "cases");
         for score in &self.scores {
             let _ = writeln!(text, "{:<width$} {:>6}  {}", score.name, score.cases, score.kind);
+        }
+        text.push('\n');
+        match &self.gate {
+            Some(gate) => text.push_str(&gate.render()),
+            None => text.push_str("no gate: the suite only measures\n"),
         }
         if !self.remarks.is_empty() {
             text.push('\n');

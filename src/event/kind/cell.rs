@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Scores;
 use crate::event::{
-    ArmName, CaseId, CellIndex, Certified, FaultClass, GateFixed, ScoreName, Sha256, Trial, Usage, Verdict,
+    ArmName, CaseId, CellIndex, Certified, FaultClass, GateFixed, Origin, ScoreName, Sha256, Trial, Usage,
+    Verdict,
 };
 
 /// What will be done, before any of it is done. The whole plan is `plan.json`.
@@ -209,6 +210,9 @@ pub struct CellEnded {
     /// Whether it was taken over from another run, which was billed for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stored: bool,
+    /// The shard that it was taken over from, where another process of the same run has run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// Why a cell has no answer. Such a cell is never dropped and never zero.
@@ -294,6 +298,9 @@ pub struct CellScored {
     /// The model that judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The shard that it was taken over from, where another process of the same run has scored it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// Somebody is asked to treat a text. One without a `treatment.applied` behind it was cut off, and what it has spent is not known.

@@ -54,7 +54,8 @@ pub struct Cases {
     pub template: String,
     /// The first so many cases of the file only; 0 is all.
     pub limit: u64,
-    /// A directory that is copied into the fresh workspace of each cell, before the files of its case.
+    /// A directory that is copied into the fresh workspace of each cell, before the files of its case. What is in it is part
+    /// of the identity of every cell; of what does not fit into 1 GiB, only the sizes count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<PathBuf>,
 }

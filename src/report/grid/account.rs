@@ -50,7 +50,11 @@ fn account(sheet: &Sheet, gate: &GateFixed, level: &str, candidate: &CandidateFi
     }
     facts.extend(coverage(sheet, candidate));
     if let Some(savings) = &candidate.savings_usd {
-        facts.push(format!("it costs {} a case less than the baseline", usd(savings)));
+        let is_dearer = savings.mean < 0.0;
+        let negated = |bound: Option<f64>| bound.map(|bound| -bound);
+        let more = Estimate { mean: -savings.mean, low: negated(savings.high), high: negated(savings.low) };
+        let (by, than) = if is_dearer { (&more, "more") } else { (savings, "less") };
+        facts.push(format!("it costs {} a case {than} than the baseline", usd(by)));
     }
     Account {
         arm: style::clean(candidate.arm.as_str()),
@@ -92,11 +96,15 @@ fn claim(level: &str, claim: &ClaimFigures, mode: GateMode) -> Vec<String> {
         let odds = claim.wealth.map_or_else(String::new, |wealth| format!(", at odds of {wealth:.1} to 1"));
         facts.push(format!("{name}: it stopped early, after {}{odds}", text::plural(after, "unit")));
     }
-    if let Some(mde) = claim.mde {
-        facts.push(format!(
+    match claim.mde {
+        Some(seen) if figure::is_any(seen) => facts.push(format!(
+            "{name}: all units differ alike, so that this evidence could see any effect at 80 % power"
+        )),
+        Some(seen) => facts.push(format!(
             "{name}: this evidence could see an effect of {} at 80 % power",
-            figure::number(mde)
-        ));
+            figure::number(seen)
+        )),
+        None => {}
     }
     facts
 }

@@ -147,6 +147,17 @@ fn labels(rows: &[GridRow]) -> (Vec<String>, Vec<String>) {
     (varying.into_iter().cloned().collect(), shared)
 }
 
+/// The directory that all runs are in, with its slash, where they are named by directories; else nothing.
+fn place(rows: &[GridRow]) -> &str {
+    let mut runs = rows.iter().map(|row| row.run.trim_end_matches('/'));
+    let Some(first) = runs.next() else { return "" };
+    let shared = |length: usize, run: &str| {
+        first.bytes().zip(run.bytes()).take(length).take_while(|(one, other)| one == other).count()
+    };
+    let length = runs.fold(first.len(), shared);
+    first.get(..length).and_then(|same| same.rfind('/')).map_or("", |at| &first[..=at])
+}
+
 /// A row in words: run, varying labels, arm, verdict, effect, bounds, mean, answered, spend.
 struct Shown {
     run: String,
@@ -161,7 +172,7 @@ struct Shown {
     ink: Ink,
 }
 
-fn shown(row: &GridRow, varying: &[String]) -> Shown {
+fn shown(row: &GridRow, varying: &[String], place: &str) -> Shown {
     let lift = row.mode != Some(GateMode::Threshold);
     let (word, ink) = words::verdict(row.verdict);
     let reasons: Vec<String> = row.reasons.iter().map(words::key).collect();
@@ -171,7 +182,7 @@ fn shown(row: &GridRow, varying: &[String]) -> Shown {
         (_, false, _) => format!("{word}: {}", reasons.join(", ")),
     };
     Shown {
-        run: style::clean(&row.run),
+        run: style::clean(row.run.strip_prefix(place).unwrap_or(&row.run)),
         labels: varying
             .iter()
             .map(|name| row.labels.get(name).map_or_else(String::new, |it| style::clean(it)))
@@ -189,7 +200,9 @@ fn shown(row: &GridRow, varying: &[String]) -> Shown {
 
 /// The rows on a terminal, in the order given, with a line end at the end.
 pub fn rows_table(rows: &[GridRow], look: Look, width: usize) -> String {
-    let (varying, shared) = labels(rows);
+    let (varying, mut shared) = labels(rows);
+    let place = place(rows);
+    shared.extend((!place.is_empty()).then(|| format!("in {place}")));
     // One arm a run needs no column for it.
     let runs: BTreeSet<&String> = rows.iter().map(|row| &row.run).collect();
     let several = runs.len() < rows.len();
@@ -206,7 +219,7 @@ pub fn rows_table(rows: &[GridRow], look: Look, width: usize) -> String {
     ]);
     let mut columns = Columns::new(&head);
     for row in rows {
-        let shown = shown(row, &varying);
+        let shown = shown(row, &varying, place);
         let mut cells = vec![shown.run];
         cells.extend(shown.labels);
         cells.push(if several { shown.arm } else { String::new() });
@@ -231,7 +244,9 @@ const NOTE: &str = "each verdict is about its own run; no claim is made of one r
 
 /// The rows as a Markdown table.
 pub fn rows_markdown(rows: &[GridRow]) -> String {
-    let (varying, shared) = labels(rows);
+    let (varying, mut shared) = labels(rows);
+    let place = place(rows);
+    shared.extend((!place.is_empty()).then(|| format!("in {place}")));
     let mut text = String::new();
     let mut line = |cells: Vec<String>| {
         let _ = writeln!(text, "| {} |", cells.join(" | "));
@@ -244,7 +259,7 @@ pub fn rows_markdown(rows: &[GridRow]) -> String {
     line(head);
     line(rule);
     for row in rows {
-        let shown = shown(row, &varying);
+        let shown = shown(row, &varying, place);
         let mut cells = vec![markdown::code(&shown.run)];
         cells.extend(shown.labels.iter().map(|label| markdown::code(label)));
         cells.extend([

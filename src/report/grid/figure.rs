@@ -23,6 +23,16 @@ fn is_zero(value: f64, decimals: usize) -> bool {
     format!("{value:.decimals$}").chars().all(|c| !c.is_ascii_digit() || c == '0')
 }
 
+/// The smallest effect that could be seen. One that six decimals make zero is that of units which all differ alike: `any`.
+pub(super) fn seen(effect: f64) -> String {
+    if is_any(effect) { "any".to_owned() } else { number(effect) }
+}
+
+/// Whether any effect could be seen, however small.
+pub(super) fn is_any(effect: f64) -> bool {
+    effect.is_finite() && is_zero(effect, 6)
+}
+
 /// The same with its sign.
 pub(super) fn signed(value: f64) -> String {
     let text = number(value);
@@ -87,6 +97,7 @@ mod tests {
             ["+0.060", "-0.060", "0.000", "0.000", "+0.0002"]
         );
         assert_eq!([0.018, 0.000_02].map(chance), ["0.0180", "<0.0001"]);
+        assert_eq!([9e-13, 0.0, 0.000_001, 0.1].map(seen), ["any", "any", "0.000001", "0.100"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::report::human::style;
 /// Bytes of a step's summary that are shown; a longer one is refused as a whole.
 const SUMMARY_LIMIT: usize = 1024 * 1024;
 
-/// Lines for standard output, each with its end: an error for each candidate that fails, a warning for one that cannot
+/// Lines for standard output, which is where a workflow reads them, each with its end: an error for each candidate that fails, a warning for one that cannot
 /// be decided and for what is missing, a notice for one that passes. Write them only where `GITHUB_ACTIONS` is `true`.
 pub fn annotations(view: &GridView<'_>) -> String {
     let mut lines = String::new();

@@ -197,7 +197,7 @@ fn slices(view: &GridView<'_>, plan: &PlanFixed, ink: &impl Fn(&str) -> String) 
         .map(|slice| {
             let (tag, arm, cases) =
                 (clean(&slice.tag), clean(slice.arm.as_str()), style::plural(slice.cases, "case"));
-            let q = slice.q.map_or_else(String::new, |q| format!(", q {}", figure::chance(q)));
+            let q = slice.q.map_or_else(String::new, |q| format!(", q\u{a0}{}", figure::chance(q)));
             let (figure, bounds) =
                 (figures::value(slice.effect.mean, lift), figures::bounds(&slice.effect, lift));
             PlotRow {

@@ -153,7 +153,7 @@ impl Page {
                     or(claim.p_adjusted.or(claim.p).map(figure::chance)),
                     or(missing),
                     claim.units.to_string(),
-                    or(claim.mde.map(figure::number)),
+                    or(claim.mde.map(figure::seen)),
                 ]);
             };
             for claim in &candidate.claims {

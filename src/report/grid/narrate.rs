@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+
+use super::pace::{self, Pace};
 use super::{figure, foresight, words};
 use crate::event::{
-    CellEnded, CellScored, Event, FaultClass, Kind, MissingReason, RunEnded, RunStarted, Tally,
-    TreatmentApplied, VerdictReached,
+    CellEnded, CellScored, Event, FaultClass, Kind, MissingReason, RunEnded, RunStarted, ShardMerged,
+    ShardStarted, Tally, TreatmentApplied, VerdictReached,
 };
 use crate::file::redact_shapes;
 use crate::report::human::style::{self, Ink, Look};
@@ -16,11 +19,15 @@ use crate::text;
 const TOLD_MISSING: u64 = 5;
 /// Treated texts that get a line each.
 const TOLD_TREATMENTS: u64 = 5;
+/// A line on how far it has come at least so often, by the time of the events.
+const BEAT: SignedDuration = SignedDuration::from_secs(30);
+/// And at each such part of the way.
+const PARTS: u64 = 10;
 /// Columns of one quoted line.
 const QUOTE_COLUMNS: usize = 160;
 
 /// Turns events into lines.
-pub(super) struct GridNarrator {
+pub(in crate::report) struct GridNarrator {
     look: Look,
     verbosity: Verbosity,
     run_dir: String,
@@ -28,12 +35,14 @@ pub(super) struct GridNarrator {
     plain: Narrator,
     missing: BTreeMap<(MissingReason, Option<FaultClass>), u64>,
     treated: u64,
-    waits_until: Option<jiff::Timestamp>,
+    waits_until: Option<Timestamp>,
+    pace: Pace,
+    beat: Option<(Timestamp, u64)>,
 }
 
 impl GridNarrator {
     /// Says as much as `verbosity` allows; `run_dir` is named at the end.
-    pub(super) fn new(look: Look, verbosity: Verbosity, run_dir: String) -> Self {
+    pub(in crate::report) fn new(look: Look, verbosity: Verbosity, run_dir: String) -> Self {
         Self {
             look,
             verbosity,
@@ -42,21 +51,38 @@ impl GridNarrator {
             missing: BTreeMap::new(),
             treated: 0,
             waits_until: None,
+            pace: Pace::default(),
+            beat: None,
         }
     }
 
-    /// How it looks.
-    pub(super) fn look(&self) -> Look {
-        self.look
-    }
-
-    /// Whether anything but the end is told.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.verbosity == Verbosity::Quiet
+    /// How far it has come, where it is time to say so: for whoever sees no display.
+    pub(in crate::report) fn beat(&mut self, event: &Event, tally: &Tally) -> Option<String> {
+        let is_quiet = self.verbosity == Verbosity::Quiet;
+        if is_quiet || !matches!(event.kind, Kind::CellStarted(_) | Kind::CellEnded(_)) {
+            return None;
+        }
+        let (done, planned) = (tally.cells.done(), tally.cells.planned);
+        self.pace.saw(event.at, done);
+        let part = done.saturating_mul(PARTS).checked_div(planned)?;
+        let (last_at, last_part) = *self.beat.get_or_insert((event.at, part));
+        let due = part > last_part || event.at.duration_since(last_at) >= BEAT;
+        // The end has a line of its own.
+        if !due || done == planned {
+            return None;
+        }
+        self.beat = Some((event.at, part));
+        let mut parts = vec![format!("  {done}/{planned} cells")];
+        parts.extend(self.pace.rate(event.at, done).map(pace::rate));
+        parts.push(spent(tally));
+        let left = self.pace.left(event.at, done, planned);
+        parts.extend(left.map(|left| format!("{} left", style::clock(left))));
+        parts.push(counts(tally, self.look));
+        Some(parts.join(self.look.dot()))
     }
 
     /// The lines of `event`, without line ends; `tally` has the event folded in already.
-    pub(super) fn event(&mut self, event: &Event, tally: &Tally) -> Vec<String> {
+    pub(in crate::report) fn event(&mut self, event: &Event, tally: &Tally) -> Vec<String> {
         if let Kind::RunEnded(ended) = &event.kind {
             return self.run_ended(ended, tally);
         }
@@ -74,6 +100,8 @@ impl GridNarrator {
                 lines.into_iter().map(|line| format!("  {line}")).collect()
             }
             Kind::TreatmentApplied(applied) => self.treated(applied),
+            Kind::ShardStarted(started) => vec![shard_started(started)],
+            Kind::ShardMerged(merged) => self.merged(merged, verbose),
             Kind::CellEnded(ended) => match &ended.missing {
                 Some(_) => self.gone(ended),
                 None if verbose => vec![self.paint(Ink::Faint, &answered(ended, self.look))],
@@ -122,6 +150,25 @@ impl GridNarrator {
     fn run_started(&self, started: &RunStarted) -> String {
         let head = format!("{} {}", style::clean(&started.verb), style::clean(started.run.as_str()));
         format!("{}{}{}", self.paint(Ink::Strong, &head), self.look.dot(), budget(&started.budget))
+    }
+
+    /// A shard that was whole is not worth a line.
+    fn merged(&self, merged: &ShardMerged, verbose: bool) -> Vec<String> {
+        let who = format!("shard {} (process {} on {})", merged.shard, merged.pid, merged.host);
+        let mut parts = vec![style::clean(&who)];
+        if !merged.lost.is_empty() {
+            let lost = text::plural(merged.lost.len() as u64, "cell");
+            parts.push(format!("{lost} cut off, what that has spent is not known"));
+        }
+        if merged.torn_bytes > 0 {
+            parts.push(format!("a torn last line of {} left out", text::plural(merged.torn_bytes, "byte")));
+        }
+        let whole = parts.len() == 1;
+        if whole && !verbose {
+            return Vec::new();
+        }
+        let ink = if whole { Ink::Faint } else { Ink::Warn };
+        vec![self.paint(ink, &format!("  {}", parts.join(self.look.dot())))]
     }
 
     fn treated(&mut self, applied: &TreatmentApplied) -> Vec<String> {
@@ -194,6 +241,12 @@ impl GridNarrator {
     }
 }
 
+/// `3 cells of a plan, in the shard 20261121T024501Z-host-77`
+fn shard_started(started: &ShardStarted) -> String {
+    let cells = text::plural(started.count, "cell");
+    style::clean(&format!("{cells} of a plan, in the shard {}", started.shard))
+}
+
 /// `fixer-v2, case-17, trial 2`
 fn cell(ended: &CellEnded) -> String {
     style::clean(&format!("{}, {}, trial {}", ended.arm, ended.case, ended.trial))
@@ -240,9 +293,4 @@ pub(super) fn spent(tally: &Tally) -> String {
         (false, true) => format!("over {}", style::dollars(tally.spend.usd)),
         (false, false) => "spend unknown".to_owned(),
     }
-}
-
-/// Cells that have ended, never more than there are.
-pub(super) fn done(tally: &Tally) -> u64 {
-    (tally.cells.answered + tally.cells.missing).min(tally.cells.planned)
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::event::{Certified, Verdict};
 
-/// A verdict with its figures, as `verdict.reached` of the journal and `certificate.json` have it.
+/// A verdict with its figures, as `verdict.reached` of the journal and the `body` of `certificate.json` have it.
 #[derive(JsonSchema)]
 #[schemars(title = "provost verdict")]
 #[expect(dead_code, reason = "it is there for its schema; the journal has the values")]

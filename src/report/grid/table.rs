@@ -139,7 +139,7 @@ impl Table {
                         figure::bounds(&claim.effect, lift),
                         p,
                         if lift { format!("{}/{}", claim.wins, claim.losses) } else { String::new() },
-                        claim.mde.map_or_else(String::new, figure::number),
+                        claim.mde.map_or_else(String::new, figure::seen),
                         claim.units.to_string(),
                     ],
                 );

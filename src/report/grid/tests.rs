@@ -8,8 +8,8 @@ use indicatif::{InMemoryTerm, ProgressDrawTarget};
 
 use super::*;
 use crate::event::{Event, Tally};
-use crate::report::Reporter;
-use crate::report::human::{Look, Verbosity};
+use crate::report::human::{Lines, Look, Progress, Verbosity};
+use crate::report::{PageView, Reporter, RunState, page, snapshot};
 
 mod junit10;
 mod sample;
@@ -35,7 +35,7 @@ impl Write for Shared {
 
 fn lines(look: Look, verbosity: Verbosity, events: &[Event]) -> String {
     let out = Shared::default();
-    let mut lines = GridLines::new(Box::new(out.clone()), look, verbosity, ".provost/runs/x");
+    let mut lines = Lines::new(Box::new(out.clone()), look, verbosity, ".provost/runs/x");
     feed(&mut lines, events);
     String::from_utf8(out.0.lock().unwrap().clone()).unwrap()
 }
@@ -204,6 +204,12 @@ fn stored_runs_stand_side_by_side() {
     insta::assert_snapshot!("rows_120", rows_table(&rows, PLAIN, 120));
     insta::assert_snapshot!("rows_markdown", rows_markdown(&rows));
     insta::assert_snapshot!("rows_csv", rows_csv(&rows).unwrap());
+    // Directories are named once, and each row by what is its own.
+    let below = |row: &GridRow| GridRow { run: format!("grid/of/{}", row.run), ..row.clone() };
+    let below: Vec<GridRow> = rows.iter().map(below).collect();
+    let names_both = rows_table(&rows, PLAIN, 80).replace("prompt=short", "prompt=short, in grid/of/");
+    assert_eq!(rows_table(&below, PLAIN, 80), names_both);
+    assert!(rows_csv(&below).unwrap().contains("\ngrid/of/c,"));
     let json = rows_json(&rows);
     assert_eq!(json["rows"][0]["effect"]["low"], 0.011);
     assert_eq!(json["rows"][4]["verdict"], serde_json::Value::Null);
@@ -230,14 +236,14 @@ fn a_verdict_is_as_its_schema_says() {
 }
 
 /// A display over the first `count` events, at the time of the last of them.
-fn display(width: u16, count: usize) -> (InMemoryTerm, GridProgress) {
+fn display(width: u16, count: usize) -> (InMemoryTerm, Progress) {
     let term = InMemoryTerm::new(40, width);
     let target = ProgressDrawTarget::term_like_with_hz(Box::new(term.clone()), 200);
     let sample = sample::inconclusive();
     let clock = Arc::new(Mutex::new(sample.events[0].at));
     let now = Arc::clone(&clock);
     let mut progress =
-        GridProgress::new(target, PLAIN, Verbosity::Normal, "runs/x", Box::new(move || *now.lock().unwrap()));
+        Progress::new(target, PLAIN, Verbosity::Normal, "runs/x", Box::new(move || *now.lock().unwrap()));
     let mut tally = Tally::default();
     for event in &sample.events[..count] {
         *clock.lock().unwrap() = event.at;
@@ -254,6 +260,66 @@ fn display(width: u16, count: usize) -> (InMemoryTerm, GridProgress) {
 fn the_display_has_a_bar_over_the_cells() {
     for width in [40, 80] {
         insta::assert_snapshot!(format!("display_{width}"), display(width, 60).0.contents());
+    }
+}
+
+/// What `peek` sees after the first `count` events, at the time of the last of them.
+fn peeked<'a>(sample: &Sample, tally: &'a mut Tally, count: usize, state: RunState) -> PageView<'a> {
+    let events = &sample.events[..count];
+    for event in events {
+        tally.apply(event);
+    }
+    PageView {
+        run_dir: "runs/x".to_owned(),
+        state,
+        task: "triage".to_owned(),
+        workspace: String::new(),
+        labels: vec!["model=m-1".to_owned()],
+        tally,
+        now: events.last().unwrap().at,
+        deadlines: Vec::new(),
+        torn_bytes: 0,
+        bad_lines: 0,
+    }
+}
+
+#[test]
+fn a_look_at_a_live_and_at_a_finished_run() {
+    let sample = sample::inconclusive();
+    let mut tally = Tally::default();
+    let live = peeked(&sample, &mut tally, 60, RunState::Live);
+    insta::assert_snapshot!("peek_live", page(&live, false, 80));
+    let mut tally = Tally::default();
+    let over = peeked(&sample, &mut tally, sample.events.len(), RunState::Finished);
+    insta::assert_snapshot!("peek_finished", page(&over, false, 80));
+}
+
+/// The tally counts what the rows add up to.
+#[test]
+fn a_look_agrees_with_the_rows() {
+    let samples: [fn() -> Sample; 5] =
+        [sample::pass, sample::fail, sample::inconclusive, sample::cut_off, sample::measured];
+    for sample in samples.iter().map(|sample| sample()) {
+        let mut tally = Tally::default();
+        let seen = snapshot(&peeked(&sample, &mut tally, sample.events.len(), RunState::Finished));
+        let plan = sample.sheet.plan().unwrap();
+        let score = sample.sheet.score(outcome::deciding(&sample.sheet).unwrap()).unwrap();
+        let arms = seen["cells"]["arms"].as_array().unwrap();
+        assert_eq!(arms.len(), plan.arms.len());
+        for (at, (arm, totals)) in arms.iter().zip(sample.sheet.arms()).enumerate() {
+            assert_eq!(arm["arm"], plan.arms[at].name.as_str());
+            assert_eq!(arm["answered"], totals.answered, "{arm}");
+            assert_eq!(arm["missing"], totals.missing.values().sum::<u64>(), "{arm}");
+            let rows = sample.sheet.rows().filter(|(_, place, _)| place.arm == at);
+            let values: Vec<f64> = rows.filter_map(|(.., row)| row.values[score]).collect();
+            assert_eq!(arm["scored"], values.len(), "{arm}");
+            let mean = values.iter().sum::<f64>() / figure::float(values.len() as u64);
+            let is_mean = arm["mean"].as_f64().map_or(values.is_empty(), |it| (it - mean).abs() < 1e-12);
+            assert!(is_mean, "{arm}: {mean}");
+            assert_eq!(arm["usd"].as_f64(), totals.spend.usd_known.then_some(totals.spend.usd), "{arm}");
+        }
+        let verdict = sample.sheet.verdict().map(|reached| serde_json::to_value(reached.verdict).unwrap());
+        assert_eq!(seen["cells"]["verdict"], verdict.unwrap_or_default());
     }
 }
 

@@ -155,7 +155,7 @@ pub(super) fn role(role: ArmRole) -> &'static str {
 }
 
 /// Why a cell is missing.
-pub(super) fn missing(reason: MissingReason) -> &'static str {
+pub fn missing(reason: MissingReason) -> &'static str {
     match reason {
         MissingReason::Infrastructure => "infrastructure",
         MissingReason::Timeout => "timeout",

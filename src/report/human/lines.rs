@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 
 use super::narrate::draining;
-use super::{Look, Narrator, Verbosity};
+use super::voice::Voice;
+use super::{Look, Verbosity};
 use crate::event::{Event, Live, Tally};
 use crate::report::Reporter;
 
-/// Writes what the [`Narrator`] says.
+/// Writes what happens; of a run of many cells also, now and then, how far it has come.
 pub struct Lines {
     out: Box<dyn Write + Send>,
-    narrator: Narrator,
+    voice: Voice,
 }
 
 impl Lines {
@@ -21,13 +22,14 @@ impl Lines {
         verbosity: Verbosity,
         run_dir: impl Into<String>,
     ) -> Self {
-        Self { out, narrator: Narrator::new(look, verbosity, run_dir) }
+        Self { out, voice: Voice::new(look, verbosity, run_dir.into()) }
     }
 }
 
 impl Reporter for Lines {
     fn event(&mut self, event: &Event, _line: &[u8], tally: &Tally) -> io::Result<()> {
-        let lines = self.narrator.event(event, tally);
+        let mut lines = self.voice.event(event, tally);
+        lines.extend(self.voice.beat(event, tally));
         if lines.is_empty() {
             return Ok(());
         }

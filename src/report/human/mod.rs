@@ -5,9 +5,10 @@ mod looped;
 mod narrate;
 mod progress;
 pub(super) mod style;
+mod voice;
 
 pub use lines::Lines;
 pub use narrate::{Narrator, Verbosity};
-pub(super) use narrate::{budget, checked, draining, evidence};
+pub(super) use narrate::{budget, checked, evidence};
 pub use progress::{Now, Progress};
 pub use style::{Look, clean};

@@ -6,11 +6,13 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
+use super::Verbosity;
 use super::narrate::draining;
 use super::style::{self, Look};
-use super::{Narrator, Verbosity};
+use super::voice::Voice;
 use crate::event::{Deadline, Event, Kind, Live, Phase, Tally};
 use crate::report::Reporter;
+use crate::report::grid::CellsBar;
 
 /// Characters of streamed text that are kept for the display.
 const KEPT_WORDS: usize = 400;
@@ -22,15 +24,15 @@ pub type Now = Box<dyn Fn() -> Timestamp + Send>;
 
 /// Lines above, two lines of display below. Use it only where the target is a terminal: a hidden target swallows all.
 pub struct Progress {
-    narrator: Narrator,
+    voice: Voice,
     multi: MultiProgress,
     head: ProgressBar,
     activity: ProgressBar,
     now: Now,
-    words: String,
     ending: Option<String>,
-    deadline: Option<(Deadline, Instant)>,
     shown: bool,
+    round: RoundSight,
+    cells: CellsBar,
 }
 
 impl Progress {
@@ -42,24 +44,16 @@ impl Progress {
         run_dir: impl Into<String>,
         now: Now,
     ) -> Self {
-        let multi = MultiProgress::with_draw_target(target);
-        let bar = |template: &str| {
-            // A template that does not parse would be our own mistake; the plain one shows the message too.
-            let style = ProgressStyle::with_template(template)
-                .unwrap_or_else(|_| ProgressStyle::default_spinner())
-                .tick_chars(if look.unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " });
-            ProgressBar::new_spinner().with_style(style)
-        };
         Self {
-            narrator: Narrator::new(look, verbosity, run_dir),
-            multi,
-            head: bar("{spinner} {wide_msg}"),
-            activity: bar("  {wide_msg}"),
+            voice: Voice::new(look, verbosity, run_dir.into()),
+            multi: MultiProgress::with_draw_target(target),
+            head: bar("{spinner} {wide_msg}", look),
+            activity: bar("  {wide_msg}", look),
             now,
-            words: String::new(),
             ending: None,
-            deadline: None,
             shown: false,
+            round: RoundSight::default(),
+            cells: CellsBar::default(),
         }
     }
 
@@ -67,21 +61,49 @@ impl Progress {
         if matches!(tally.phase, Phase::Empty | Phase::Ended) {
             return;
         }
+        let (now, look) = ((self.now)(), self.voice.look());
+        let lines = if tally.has_cells() {
+            self.cells.lines(tally, now, look)
+        } else {
+            Some((self.round.summary(tally, now, look), self.round.doing(tally, now, look)))
+        };
+        let Some((head, doing)) = lines else { return };
         if !self.shown {
+            if tally.has_cells() {
+                // The bar shows that it moves.
+                self.head = bar("{wide_msg}", look);
+            }
             // Added only now, so that what comes before the first event leaves no empty lines.
             self.head = self.multi.add(self.head.clone());
             self.activity = self.multi.add(self.activity.clone());
             self.shown = true;
         }
-        self.activity.set_message(self.doing(tally));
-        self.head.set_message(self.summary(tally));
+        self.activity.set_message(self.ending.clone().unwrap_or(doing));
+        self.head.set_message(head);
         self.head.tick();
         self.activity.tick();
     }
+}
 
+/// A line of the display. It is drawn by us: the library would ask the environment for colours by itself.
+fn bar(template: &str, look: Look) -> ProgressBar {
+    // A template that does not parse would be our own mistake; the plain one shows the message too.
+    let style = ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .tick_chars(if look.unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " });
+    ProgressBar::new_spinner().with_style(style)
+}
+
+/// What is shown of the round of one agent.
+#[derive(Debug, Default)]
+struct RoundSight {
+    words: String,
+    deadline: Option<(Deadline, Instant)>,
+}
+
+impl RoundSight {
     /// `round 2/10 · 1m 05s · 14 tools · $0.12 · timeout in 28m`
-    fn summary(&self, tally: &Tally) -> String {
-        let now = (self.now)();
+    fn summary(&self, tally: &Tally, now: Timestamp, look: Look) -> String {
         let limit = tally.started.as_ref().and_then(|run| run.budget.rounds);
         let of = limit.map_or_else(String::new, |rounds| format!("/{rounds}"));
         let since = tally.open.as_ref().map(|open| open.started_at).or(tally.started_at);
@@ -97,16 +119,11 @@ impl Progress {
             let name = key.rsplit('.').next().unwrap_or(key).replace('_', " ");
             parts.push(format!("{name} in {left}"));
         }
-        parts.join(self.narrator.look().dot())
+        parts.join(look.dot())
     }
 
-    /// What goes on: the end that is under way, a wait, a check, a tool, or the last words.
-    fn doing(&self, tally: &Tally) -> String {
-        let now = (self.now)();
-        let look = self.narrator.look();
-        if let Some(why) = &self.ending {
-            return why.clone();
-        }
+    /// What goes on: a wait, a check, a tool, or the last words.
+    fn doing(&self, tally: &Tally, now: Timestamp, look: Look) -> String {
         if let Some((reason, until)) = &tally.wait {
             let left = style::clock(style::between(now, *until));
             return format!("{left} to wait: {}", style::clean(reason));
@@ -177,20 +194,21 @@ fn tail(words: &str, look: Look) -> String {
 impl Reporter for Progress {
     fn event(&mut self, event: &Event, _line: &[u8], tally: &Tally) -> io::Result<()> {
         match &event.kind {
+            // That a cell ends says nothing of the run.
+            Kind::RoundStarted(_) | Kind::RoundEnded(_) if tally.has_cells() => {}
             Kind::RoundStarted(_) | Kind::RoundEnded(_) | Kind::RunEnded(_) => {
-                self.words.clear();
+                self.round = RoundSight::default();
                 self.ending = None;
-                self.deadline = None;
             }
             Kind::AttemptStarted(_) | Kind::AttemptFailed(_) | Kind::ToolCalled(_) | Kind::TurnEnded(_) => {
-                self.words.clear();
+                self.round.words.clear();
             }
             _ => {}
         }
         if matches!(event.kind, Kind::RunEnded(_)) {
             self.multi.clear()?;
         }
-        let lines = self.narrator.event(event, tally);
+        let lines = self.voice.event(event, tally);
         if !lines.is_empty() {
             self.multi.println(lines.join("\n"))?;
         }
@@ -200,9 +218,9 @@ impl Reporter for Progress {
 
     fn live(&mut self, live: &Live, tally: &Tally) -> io::Result<()> {
         match live {
-            Live::Text(text) => self.listen(text),
+            Live::Text(text) => self.round.listen(text),
             Live::Transcript(_) => {}
-            Live::NextDeadline(next) => self.deadline = *next,
+            Live::NextDeadline(next) => self.round.deadline = *next,
             Live::Ending(why) => self.ending = Some(format!("ending: {}", style::clean(why))),
             Live::Draining(why) => self.ending = Some(draining(why)),
         }

@@ -27,6 +27,8 @@ pub struct Identity<'a> {
     pub case: &'a Sha256,
     /// Names the template.
     pub template: &'a Sha256,
+    /// Names what is in every workspace, where the suite has something for that.
+    pub workspace: Option<&'a Sha256>,
     /// Which repetition: part of every key, so that no trial is ever answered by another one's answer.
     pub trial: Trial,
     /// The seed of the run.
@@ -36,8 +38,9 @@ pub struct Identity<'a> {
 impl Identity<'_> {
     /// Names the cell.
     pub fn key(&self) -> Sha256 {
-        let Self { arm, case, template, trial, seed } = self;
-        Sha256::of(format!("cell\n{arm}\n{case}\n{template}\n{trial}\n{seed}\n").as_bytes())
+        let Self { arm, case, template, workspace, trial, seed } = self;
+        let workspace = workspace.map_or_else(String::new, |workspace| format!("{workspace}\n"));
+        Sha256::of(format!("cell\n{arm}\n{case}\n{template}\n{trial}\n{seed}\n{workspace}").as_bytes())
     }
 }
 
@@ -86,11 +89,12 @@ mod tests {
     #[test]
     fn every_part_of_an_identity_counts() {
         let (a, b) = (Sha256::of(b"a"), Sha256::of(b"b"));
-        let base = Identity { arm: &a, case: &a, template: &a, trial: Trial(1), seed: 1 };
+        let base = Identity { arm: &a, case: &a, template: &a, workspace: None, trial: Trial(1), seed: 1 };
         let others = [
             Identity { arm: &b, ..base },
             Identity { case: &b, ..base },
             Identity { template: &b, ..base },
+            Identity { workspace: Some(&a), ..base },
             Identity { trial: Trial(2), ..base },
             Identity { seed: 2, ..base },
         ];

@@ -1,5 +1,7 @@
 //! The budget of a run of many cells: set aside before it is spent, so that no number of cells in flight overshoots it.
 
+use std::io;
+
 use crate::event::{Spend, Usage};
 use crate::profile::SuiteBudget;
 
@@ -13,6 +15,26 @@ const HEADROOM: f64 = 1.5;
 pub struct Share {
     tokens: u64,
     usd: f64,
+}
+
+impl Share {
+    /// So much, so many times.
+    fn times(self, cells: u64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "counts of cells are small")]
+        let usd = self.usd * cells as f64;
+        Self { tokens: self.tokens.saturating_mul(cells), usd }
+    }
+}
+
+/// Counts an answer whose size is known.
+fn know(known: &mut (u64, u64, f64), usage: &Usage) {
+    // What was turned away, and what is offline, says nothing of what an answer takes.
+    if usage.is_empty() {
+        return;
+    }
+    known.0 += 1;
+    known.1 = known.1.saturating_add(usage.charged_tokens());
+    known.2 += usage.usd.unwrap_or(0.0);
 }
 
 /// Why a cell cannot begin.
@@ -31,8 +53,53 @@ pub enum Refused {
     Unknown,
 }
 
+/// What other processes that run cells of the same plan have spent, and hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Elsewhere {
+    /// All that they were billed for.
+    spent: Spend,
+    /// Answers whose size is known, and what they consumed.
+    known: (u64, u64, f64),
+    /// Cells that have ended.
+    ended: u64,
+    /// Cells that they have begun and not ended.
+    pub open: u64,
+    /// Cells that were cut off by the end of such a process: what they have spent is not known.
+    pub lost: u64,
+}
+
+impl Elsewhere {
+    /// Takes what a cell has consumed. `unsaid`: whether something ran and nobody said what it took.
+    pub fn ended(&mut self, unsaid: bool, usage: Option<&Usage>) {
+        self.bill(unsaid, usage);
+        self.ended += 1;
+        if let Some(usage) = usage {
+            know(&mut self.known, usage);
+        }
+    }
+
+    /// Takes what something else has consumed: a judge, a treatment.
+    pub fn bill(&mut self, unsaid: bool, usage: Option<&Usage>) {
+        bill(&mut self.spent, unsaid, usage);
+    }
+}
+
+/// Takes what something has consumed. `unsaid`: whether, without a word on it, it has consumed nobody knows what.
+fn bill(spent: &mut Spend, unsaid: bool, usage: Option<&Usage>) {
+    match usage {
+        Some(usage) => spent.add(usage),
+        None if unsaid => spent.bill(None),
+        None => {}
+    }
+}
+
+/// The right to reserve; nobody else has it until it is dropped.
+pub type Turn = Box<dyn Send>;
+
+/// Looks at the other processes; `None` when one of them reserves right now.
+pub type Look = Box<dyn FnMut() -> io::Result<Option<(Elsewhere, Turn)>> + Send>;
+
 /// The pool.
-#[derive(Clone, Debug)]
 pub struct Pool {
     tokens: Option<u64>,
     usd: Option<f64>,
@@ -41,6 +108,10 @@ pub struct Pool {
     known: (u64, u64, f64),
     held: Share,
     flying: u64,
+    /// Cells that have ended, also those that say nothing of what a cell takes.
+    ended: u64,
+    look: Option<Look>,
+    elsewhere: Elsewhere,
 }
 
 impl Pool {
@@ -53,7 +124,30 @@ impl Pool {
             known: (answered, spent.charged_tokens(), spent.usd),
             held: Share::default(),
             flying: 0,
+            ended: answered,
+            look: None,
+            elsewhere: Elsewhere::default(),
         }
+    }
+
+    /// The same, which other processes draw from as well.
+    #[must_use]
+    pub fn beside(self, look: Look) -> Self {
+        Self { look: Some(look), ..self }
+    }
+
+    /// Waits for nobody: the turn to reserve, with what the others have spent by now; `None` when another one has it.
+    /// Where nothing is bounded it is everybody's turn.
+    ///
+    /// # Errors
+    ///
+    /// What the others have recorded cannot be read.
+    pub fn turn(&mut self) -> io::Result<Option<Turn>> {
+        let bounded = self.is_bounded();
+        let Some(look) = self.look.as_mut().filter(|_| bounded) else { return Ok(Some(Box::new(()))) };
+        let Some((elsewhere, turn)) = look()? else { return Ok(None) };
+        self.elsewhere = elsewhere;
+        Ok(Some(turn))
     }
 
     /// Whether anything is bounded.
@@ -63,11 +157,9 @@ impl Pool {
 
     /// Charges what was cut off and never reported: as much as the mean of those that were.
     pub fn charge_lost(&mut self, cells: u64) {
-        let share = self.mean(0);
-        #[expect(clippy::cast_precision_loss, reason = "counts of cells are small")]
-        let cells_f = cells as f64;
-        self.spent.input = self.spent.input.saturating_add(share.tokens.saturating_mul(cells));
-        self.spent.usd += share.usd * cells_f;
+        let share = self.mean(0).times(cells);
+        self.spent.input = self.spent.input.saturating_add(share.tokens);
+        self.spent.usd += share.usd;
     }
 
     /// Sets aside what a cell may consume. `prompt` is the length of its prompt in bytes.
@@ -79,6 +171,12 @@ impl Pool {
         if !self.is_bounded() {
             self.flying += 1;
             return Ok(Share::default());
+        }
+        let flying = self.flying.saturating_add(self.elsewhere.open);
+        let first = self.seen().0 == 0 && self.ended == 0 && self.elsewhere.ended == 0;
+        if self.usd.is_some() && flying > 0 && first {
+            // What a cell costs is not known before the first one has ended: it goes alone.
+            return Err(Refused::Later);
         }
         self.take(self.mean(prompt as u64), "a cell")
     }
@@ -97,33 +195,38 @@ impl Pool {
     }
 
     fn take(&mut self, share: Share, what: &str) -> Result<Share, Refused> {
-        if self.usd.is_some() && !self.spent.usd_known {
+        if self.usd.is_some() && !(self.spent.usd_known && self.elsewhere.spent.usd_known) {
             return Err(Refused::Unknown);
         }
-        let tokens =
-            self.spent.charged_tokens().saturating_add(self.held.tokens).saturating_add(share.tokens);
-        let usd = self.spent.usd + self.held.usd + share.usd;
+        let flying = self.flying.saturating_add(self.elsewhere.open);
+        let mean = self.mean(0);
+        let (lost, open) = (mean.times(self.elsewhere.lost), mean.times(self.elsewhere.open));
+        let spent_tokens = self.spent.charged_tokens().saturating_add(self.elsewhere.spent.charged_tokens());
+        let spent_tokens = spent_tokens.saturating_add(lost.tokens);
+        let spent_usd = self.spent.usd + self.elsewhere.spent.usd + lost.usd;
+        let held = self.held.tokens.saturating_add(open.tokens).saturating_add(share.tokens);
+        let tokens = spent_tokens.saturating_add(held);
+        let usd = spent_usd + self.held.usd + open.usd + share.usd;
         let over = match (self.tokens, self.usd) {
             #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
             (Some(ceiling), _) if tokens > ceiling => Some((
                 format!(
-                    "`budget.tokens` of the suite is {ceiling}; {} are used, and {what} takes about {}",
-                    self.spent.charged_tokens(),
+                    "`budget.tokens` of the suite is {ceiling}; {spent_tokens} are used, and {what} takes about {}",
                     share.tokens
                 ),
                 (tokens - ceiling) as f64,
             )),
             (_, Some(ceiling)) if usd > ceiling => Some((
                 format!(
-                    "`budget.usd` of the suite is {ceiling}; ${:.4} are spent, and {what} takes about ${:.4}",
-                    self.spent.usd, share.usd
+                    "`budget.usd` of the suite is {ceiling}; ${spent_usd:.4} are spent, and {what} takes about ${:.4}",
+                    share.usd
                 ),
                 usd - ceiling,
             )),
             _ => None,
         };
         match over {
-            Some(_) if self.flying > 0 => Err(Refused::Later),
+            Some(_) if flying > 0 => Err(Refused::Later),
             Some((why, shortfall)) => Err(Refused::Over { why, shortfall }),
             None => {
                 self.held.tokens += share.tokens;
@@ -139,28 +242,27 @@ impl Pool {
         self.held.tokens = self.held.tokens.saturating_sub(share.tokens);
         self.held.usd = (self.held.usd - share.usd).max(0.0);
         self.flying = self.flying.saturating_sub(1);
+        self.ended += 1;
         self.bill(unsaid, usage);
-        // What is offline says nothing about the others.
-        if let Some(usage) = usage.filter(|usage| !usage.is_empty()) {
-            self.known.0 += 1;
-            self.known.1 = self.known.1.saturating_add(usage.charged_tokens());
-            self.known.2 += usage.usd.unwrap_or(0.0);
+        if let Some(usage) = usage {
+            know(&mut self.known, usage);
         }
     }
 
-    /// Takes what something else has consumed: a judge.
+    /// Takes what something else has consumed: a judge, a treatment.
     pub fn bill(&mut self, unsaid: bool, usage: Option<&Usage>) {
-        // A request that was refused costs nothing; one without a word on its cost costs nobody knows what.
-        match usage {
-            Some(usage) => self.spent.add(usage),
-            None if unsaid => self.spent.bill(None),
-            None => {}
-        }
+        bill(&mut self.spent, unsaid, usage);
+    }
+
+    /// Answers whose size is known, here and elsewhere.
+    fn seen(&self) -> (u64, u64, f64) {
+        let (here, there) = (self.known, self.elsewhere.known);
+        (here.0 + there.0, here.1.saturating_add(there.1), here.2 + there.2)
     }
 
     /// What a cell is taken to consume.
     fn mean(&self, prompt: u64) -> Share {
-        let (cells, tokens, usd) = self.known;
+        let (cells, tokens, usd) = self.seen();
         if cells == 0 {
             return Share { tokens: prompt / 3 + FIRST_OUTPUT, usd: 0.0 };
         }

@@ -102,7 +102,7 @@ impl Grid<'_> {
         let is_baseline = self.role(place) == Some(ArmRole::Baseline);
         for score in names {
             let Some(output) = output.map(str::to_owned) else { continue };
-            if !scorers.applies(&score, case) {
+            if !scorers.applies(&score, case) || (self.setting.alone && scorers.needs_rival(&score)) {
                 continue;
             }
             let at = self.sheet.score(&score);
@@ -223,6 +223,7 @@ impl Grid<'_> {
             prompts: later.prompts.into_iter().map(|text| text.sha256).collect(),
             replies: later.replies.into_iter().map(|text| text.sha256).collect(),
             model: later.model,
+            origin: None,
         };
         self.emitter.emit_of(NodeId::cell(cell), scored)?;
         self.fold();

@@ -136,6 +136,13 @@ fn a_workflow_gets_a_summary_and_annotations() {
     command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", bench.path("summary.md"));
     let ran = finish(command.spawn().unwrap());
     assert_eq!(ran.code, Some(1), "{}", ran.err);
+    // The workflow reads standard output.
+    assert!(ran.out.lines().any(|line| line.starts_with("::error title=")), "{}", ran.out);
+    assert!(!ran.err.contains("::error"), "{}", ran.err);
+    let mut command = bench.sandbox.command(&[&args[..], &["--json"]].concat());
+    let ran = finish(command.env("GITHUB_ACTIONS", "true").spawn().unwrap());
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.out.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{}", ran.out);
     assert!(ran.err.lines().any(|line| line.starts_with("::error title=")), "{}", ran.err);
     let summary = bench.sandbox.read("summary.md");
     assert!(summary.starts_with("before\n"), "what others wrote stays");
@@ -143,4 +150,31 @@ fn a_workflow_gets_a_summary_and_annotations() {
     let plain = Bench::new(8, GATE, Duration::ZERO, by_name);
     let ran = plain.certify("good.toml", "good.toml", "run", &[], 3);
     assert!(!(ran.out + &ran.err).contains("::warning"), "only in a workflow");
+}
+
+#[test]
+fn a_changed_workspace_is_another_identity() {
+    let bench = Bench::new(6, "", Duration::ZERO, by_name);
+    std::fs::create_dir(bench.path("base")).unwrap();
+    bench.sandbox.write("base/word", "yes");
+    let suite = bench.sandbox.read("suite.toml").replace("[trials]", "workspace = \"base\"\n[trials]");
+    bench.sandbox.write("suite.toml", &suite);
+    bench.shell("reads", "cat > /dev/null; cat word\n", "");
+    let args = ["certify", "-p", "reads.toml", "-S", "suite.toml", "--out"];
+    let run = |out: &str, code: i32| bench.call(&[&args[..], &[out]].concat(), code);
+    run("one", 0);
+    run("one", 0);
+    bench.sandbox.write("base/word", "no");
+    let ran = run("one", 2);
+    assert!(ran.err.contains("other profiles, cases or settings"), "{}", ran.err);
+    let ran = bench.call(&["certify", "--resume", "one"], 4);
+    assert!(ran.err.contains("cases.workspace"), "{}", ran.err);
+    run("two", 0);
+    let key = |out: &str| of_kind(&bench.events(out), "cell.ended")[0]["key"].clone();
+    assert_ne!(key("one"), key("two"));
+    assert_ne!(bench.json("one/plan.json")["shared"], bench.json("two/plan.json")["shared"]);
+    // And a stored run is not compared with it.
+    let compared = [&args[..], &["three", "--baseline", "one"]].concat();
+    let ran = bench.call(&compared, 2);
+    assert!(ran.err.contains("the workspace"), "{}", ran.err);
 }

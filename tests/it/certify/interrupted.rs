@@ -1,17 +1,21 @@
 //! Killed, interrupted, and called again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::{Bench, GATE, by_name, model, number};
+use crate::support::completions::{self, Turn};
+use crate::support::http::{Response, Server, Step};
 use crate::support::sandbox::{finish, lives, of_kind, signal, wait_for};
 
 const CASES: u64 = 24;
 
 /// Draws of a small generator, so that the moments are other ones and yet the same in each call.
-fn draws(mut state: u64) -> impl FnMut(u64) -> u64 {
+pub(super) fn draws(mut state: u64) -> impl FnMut(u64) -> u64 {
     move |below| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
@@ -19,7 +23,7 @@ fn draws(mut state: u64) -> impl FnMut(u64) -> u64 {
 }
 
 /// The cells with an answer on record, as the lines that are whole say.
-fn answered(journal: &str) -> BTreeSet<(String, u64)> {
+pub(super) fn answered(journal: &str) -> BTreeSet<(String, u64)> {
     let events = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let ended = events.filter(|event| event["kind"] == "cell.ended" && event["missing"].is_null());
     let name = |cell: Value| {
@@ -235,4 +239,39 @@ fn what_was_missing_is_tried_again_and_an_old_certificate_does_not_outlive_its_j
     assert!(!last.contains("missing"), "{last}");
     assert_eq!(bench.reasons("run"), ["significant"]);
     bench.call(&["certify", "--verify", "run"], 0);
+}
+
+#[test]
+fn a_verdict_is_shown_only_where_it_is_the_last_word() {
+    let goes_on = Arc::new(AtomicBool::new(false));
+    let late = Arc::clone(&goes_on);
+    let server = Server::answering(move |_, request| {
+        let turn = Turn::Say(by_name(&model(&request.body), number(&request.body)));
+        match (number(&request.body) < 4, late.load(Ordering::SeqCst)) {
+            (true, false) => Some(completions::refusal(500, "server_error", "out of order")),
+            (true, true) => Some(Response::steps(vec![Step::Hang])),
+            (false, _) => Some(completions::answer(request, &turn)),
+        }
+    });
+    let bench = Bench::against(server, 12, GATE);
+    let ran = bench.certify("good.toml", "base.toml", "run", &[], 3);
+    assert!(ran.out.contains("INCONCLUSIVE"), "{}", ran.out);
+    assert!(bench.sandbox.read("run/report.md").contains("inconclusive"));
+    assert_eq!(bench.call(&["peek", "run", "--select", "cells.verdict"], 0).out, "inconclusive\n");
+
+    goes_on.store(true, Ordering::SeqCst);
+    let from = bench.asked();
+    let child = bench.start(&Bench::args("good.toml", "base.toml", "run"));
+    wait_for("a question that is asked again", || bench.asked() > from);
+    signal(child.id(), "INT");
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(130), "{}", ran.err);
+    let markdown = bench.sandbox.read("run/report.md");
+    assert!(!markdown.contains("inconclusive") && markdown.contains("no verdict"), "{markdown}");
+    assert!(!ran.out.contains("INCONCLUSIVE"), "{}", ran.out);
+    let junit = bench.sandbox.read("run/report.xml");
+    assert!(!junit.contains("incomplete-coverage"), "{junit}");
+    assert_eq!(bench.call(&["peek", "run", "--select", "cells.verdict"], 0).out, "null\n");
+    let report = bench.call(&["certify", "--report", "run"], 0);
+    assert!(report.out.contains("no verdict"), "{}", report.out);
 }

@@ -42,7 +42,7 @@ fn the_agreement_of_a_judge_with_itself_is_told_for_each_arm() {
     });
     let bench = Bench::against(server, CASES, "");
     for name in ["steady", "loose", "judge"] {
-        bench.chat(name, "");
+        bench.chat(name, &format!("[prices.\"local/{name}\"]\ninput = 10.0\noutput = 0.0\n"));
     }
     bench.suite(
         "Question {{ n }}: yes or no?",
@@ -82,4 +82,10 @@ fn the_agreement_of_a_judge_with_itself_is_told_for_each_arm() {
     let stored =
         again["certified"]["arms"].as_array().unwrap().iter().find(|figures| figures["score"] == "tone");
     assert_eq!(stored.unwrap()["agreement"]["alpha"], 1.0, "the candidate of that run: {again}");
+    // What judging takes is expected as those runs had it: 24 answers, and three judgements of each, a tenth of a cent each.
+    let third = [&Bench::args("steady.toml", "loose.toml", "third")[..], &["--dry-run"]].concat();
+    bench.call(&third, 0);
+    let plan = of_kind(&bench.events("third"), "plan.fixed")[0].clone();
+    let usd = plan["expected_usd"].as_f64().unwrap_or_else(|| panic!("{plan}"));
+    assert!((usd - 0.096).abs() < 1e-9, "{plan}");
 }

@@ -64,5 +64,19 @@ fn a_certificate_that_says_more_than_its_journal_does_not_hold() {
     let ran = bench.call(&["certify", "--verify", "run"], 1);
     assert!(ran.out.contains("the digest is not that of the certificate's body"), "{}", ran.out);
     assert!(ran.out.contains("the verdict cannot be derived from the journal"), "{}", ran.out);
+    // What it says of itself and of its run is looked at too.
+    for (was, is, says) in [
+        ("\"schema\": 1", "\"schema\": 7", "of format 7"),
+        ("\"provost.certificate\"", "\"receipt\"", "a `receipt`"),
+        ("-certify-", "-Certify-", "this is another run"),
+    ] {
+        let other = text.replacen(was, is, 1);
+        assert_ne!(text, other);
+        bench.sandbox.write("run/certificate.json", &other);
+        let ran = bench.call(&["certify", "--verify", "run"], 1);
+        assert!(ran.out.contains(says), "{}", ran.out);
+    }
+    bench.sandbox.write("run/certificate.json", &text);
+    bench.call(&["certify", "--verify", "run"], 0);
     bench.call(&["certify", "--verify", "absent"], 2);
 }

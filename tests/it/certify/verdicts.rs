@@ -37,6 +37,16 @@ fn a_better_candidate_passes_and_all_reports_are_written() {
     assert_eq!(bench.sandbox.read("m.md"), bench.sandbox.read("run/report.md"));
     assert!(bench.sandbox.read("m.md").contains("questions"));
     assert!(bench.sandbox.read("h.html").contains("</html>"));
+    let schema = bench.call(&["schema", "result"], 0).out;
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let events = bench.events("run");
+    for result in [&certificate["body"], of_kind(&events, "verdict.reached")[0]] {
+        let wrong: Vec<String> = schema.iter_errors(result).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+    let mut wrong = certificate["body"].clone();
+    wrong["certified"]["candidates"][0]["claims"][0]["effect"]["mean"] = "half".into();
+    assert!(!schema.is_valid(&wrong));
     let manifest = bench.json("run/manifest.json");
     assert_eq!(manifest["labels"], serde_json::json!({"k": "v"}));
     let result = bench.json("run/result.json");

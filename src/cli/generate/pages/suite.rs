@@ -14,7 +14,8 @@ pub(super) fn page() -> String {
          later ones win. `--set` speaks of the suite where its key begins with `cases`, `split`, `trials`, `score`, \
          `treatments` or `gate`, and wherever it begins with `suite.`, as in `suite.budget.usd=5.0`. A list such as \
          `[[score]]` is replaced as a whole. `provost schema suite` prints a JSON schema of this file for editors, and \
-         `provost suite check` says all that is wrong with a suite and its cases.",
+         `provost suite check` says all that is wrong with a suite and its cases, and what effect its gate can show. \
+         `provost man suite.5` prints this page, and `provost man suite` the one of the verb.",
     );
     page.heading("CASES");
     page.text(

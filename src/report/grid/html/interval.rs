@@ -94,7 +94,9 @@ impl Axis {
         for tick in self.scale.ticks(TICKS) {
             let x = self.scale.place(tick);
             svg.line("grid", (x, 0.0), (x, 5.0));
-            svg.word("tick", (x, 19.0), 0.0, Anchor::Middle, &figures::tick(tick, self.lift));
+            // A word at the edge would hang over it.
+            let anchor = if x > 98.0 { Anchor::End } else { Anchor::Middle };
+            svg.word("tick", (x, 19.0), 0.0, anchor, &figures::tick(tick, self.lift));
         }
         svg.finish()
     }

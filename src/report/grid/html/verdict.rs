@@ -167,12 +167,18 @@ fn tiles(view: &GridView<'_>, plan: &PlanFixed, claim: Option<&ClaimFigures>) ->
     }
     let spend = view.sheet.spend();
     let judges = view.sheet.judges();
+    // What is not known is a word, and how much it is at least stands below it.
+    let (word, least) = if spend.usd_known {
+        (figures::spent(&spend), String::new())
+    } else {
+        ("unknown".to_owned(), format!("at least {}; ", style::dollars(spend.usd)))
+    };
     let note = if judges.usd > 0.0 || !judges.usd_known {
         format!("of it judges {}", figures::spent(judges))
     } else {
         style::tokens(&spend)
     };
-    tiles.push(Tile::new("Spend", figures::spent(&spend), note));
+    tiles.push(Tile::new("Spend", word, least + &note));
     tiles
 }
 
@@ -183,6 +189,9 @@ fn could_see(claim: &ClaimFigures, lift: bool) -> Tile {
         None => String::new(),
     };
     match claim.mde {
+        Some(mde) if figure::is_any(mde) => {
+            Tile::new("Could see", figure::seen(mde), format!("effect: all units differ alike{needed}"))
+        }
         Some(mde) => Tile::new(
             "Could see",
             figures::value(mde, lift),
@@ -382,7 +391,7 @@ fn cells(gate: &GateFixed, claim: &ClaimFigures, guard: bool) -> Vec<String> {
         p.map_or_else(|| "\u{2013}".to_owned(), figure::chance),
         figures::whole(claim.units),
         format!("{} / {}", figures::whole(claim.wins), figures::whole(claim.losses)),
-        or_none(claim.mde),
+        claim.mde.filter(|mde| figure::is_any(*mde)).map_or_else(|| or_none(claim.mde), figure::seen),
     ]
 }
 

@@ -268,6 +268,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
         Usage { input: 310, output: 80 + place.trial.0, usd: wish.priced.then_some(usd), ..Usage::default() };
     let ended = CellEnded {
         stored: false,
+        origin: None,
         cut: false,
         cell: index,
         key: Sha256::of(format!("key {index}").as_bytes()),
@@ -317,6 +318,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
         attempts: 1,
         prompts: vec![asked],
         replies: vec![said],
+        origin: None,
         model: Some("judge-3".to_owned()),
     };
     sample.tell(Kind::CellScored(judged.clone()));
