@@ -58,7 +58,9 @@ fn an_answer_takes_the_place_of_what_was_missing() {
     }
     assert!(sheet.arms().iter().all(|arm| arm.classes.get(&key) == Some(&1)), "{:?}", sheet.arms());
     assert_eq!(sheet.row(CellIndex(0)).unwrap().class, key.1);
-    events.iter().for_each(|event| sheet.apply(event));
+    for event in &events {
+        sheet.apply(event);
+    }
     assert!(sheet.arms().iter().all(|arm| arm.classes.is_empty() && arm.missing.is_empty()));
     assert!(sheet.arms().iter().all(|arm| arm.answered == 6 && arm.cut == 0));
 }
