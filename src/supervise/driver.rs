@@ -132,7 +132,7 @@ impl Restart {
         let number = tally.rounds.next();
         let phase = match self.phase(&view, number) {
             Ok(phase) => phase,
-            Err(step) => return step,
+            Err(step) => return *step,
         };
         if let Some(step) = self.host_allows(&view, number) {
             return step;
@@ -193,12 +193,12 @@ impl Restart {
     }
 
     /// The phase of the next round, or what comes before it.
-    fn phase(&mut self, view: &View<'_>, number: RoundNumber) -> Result<Option<PhaseName>, Step> {
+    fn phase(&mut self, view: &View<'_>, number: RoundNumber) -> Result<Option<PhaseName>, Box<Step>> {
         let wait = |place: usize, why: Why| {
             let until = why.until.unwrap_or_else(|| view.now.checked_add(AGAIN).unwrap_or(Timestamp::MAX));
             let closed = self.open_now(view, place).is_err();
             let cause = if closed { WaitCause::Schedule } else { WaitCause::Limit };
-            Step::Wait(Pause { cause, reason: why.reason, until })
+            Box::new(Step::Wait(Pause { cause, reason: why.reason, until }))
         };
         let settings = &self.made.settings;
         let at = usize::try_from(counted(view.tally)).unwrap_or(0);
@@ -219,7 +219,7 @@ impl Restart {
                 }
                 self.skipped = Some(number);
                 let told = PhaseSkipped { round: number, skipped, chosen, why: why.reason };
-                Err(Step::Tell(vec![told.into()]))
+                Err(Box::new(Step::Tell(vec![told.into()])))
             }
         }
     }

@@ -87,7 +87,7 @@ pub(super) async fn drive(
         bench,
         recorder,
     };
-    let (outcome, finished) = watch.over(course.run(plan, cut_bytes)).await;
+    let (outcome, finished) = watch.over(Box::pin(course.run(plan, cut_bytes))).await;
     let ended = outcome?;
     finished.map_err(environment)?;
     let Some(ended) = ended else { return finish::planned(context, args, &course.dir, &course.sheet) };

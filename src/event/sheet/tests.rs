@@ -113,6 +113,7 @@ fn taken_over(said: &[(u64, u64, Says)]) -> Vec<Event> {
                 prompts: Vec::new(),
                 replies: Vec::new(),
                 model: None,
+                offline: false,
                 origin,
             }
             .into(),
