@@ -323,7 +323,8 @@ impl Course<'_> {
             used_s: used.map_or(0.0, |at| Clock.stamp().duration_since(at).as_secs_f64()),
         };
         let cases = &self.matter.cases;
-        let setting = players::setting(&self.stage, &self.shutdown, plan, cases, scorers, &how)?;
+        let played = players::unveiled(plan, &self.matter.asked)?;
+        let setting = players::setting(&self.stage, &self.shutdown, &played, cases, scorers, &how)?;
         let answered = self.sheet.arms().iter().map(|arm| arm.answered).sum();
         let mut pool = Pool::new(&self.matter.suite.budget, self.sheet.spend(), answered);
         pool.charge_lost(self.sheet.lost());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::draft::Asked;
 use crate::certify::{Plan, PlanArm, canonical};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
@@ -132,6 +133,18 @@ pub(super) fn arm(stage: &Stage, suite: &Suite, planned: &PlanArm) -> Result<Arm
             || !matches!(agent.harness.as_str(), "chat" | "scripted")
             || planned.profile.check.is_some(),
     })
+}
+
+/// The plan as it is played: `plan.json` has no secret in it, and what the caller has said is played as it was said.
+pub(super) fn unveiled(plan: &Plan, asked: &[Asked]) -> Result<Plan, CliError> {
+    let mut plan = plan.clone();
+    for (at, arm) in plan.arms.iter_mut().enumerate().filter(|(_, arm)| arm.fixed.stored.is_none()) {
+        match asked.get(at) {
+            Some(asked) => arm.profile = (*asked.profile).clone(),
+            None => launch::refuse_veiled(&arm.profile)?,
+        }
+    }
+    Ok(plan)
 }
 
 /// How the cells of a plan are run this time.

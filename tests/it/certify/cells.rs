@@ -105,7 +105,7 @@ fn a_secret_is_in_no_file_of_the_run() {
     let bench = Bench::new(8, GATE, Duration::ZERO, by_name);
     let rest = "inherit_env = [\"PATH\", \"MY_TOKEN\"]\nenv = { OTHER_TOKEN = \"swordfish-77-swordfish\" }\n";
     let script = "cat > /dev/null; echo \"$MY_TOKEN $OTHER_TOKEN\"; echo \"$MY_TOKEN\" >&2\n\
-                  [ -n \"$MY_TOKEN\" ] && touch seen\n";
+                  [ -n \"$MY_TOKEN\" ] && touch seen\n[ ${#OTHER_TOKEN} = 22 ] && touch literal\n";
     bench.shell("leaks", script, rest);
     bench.shell("none", "cat > /dev/null; echo no\n", "");
     let more = ["--allow-stubs", "--junit", "run.xml", "--html", "run.html", "--csv", "run.csv"];
@@ -116,6 +116,11 @@ fn a_secret_is_in_no_file_of_the_run() {
         std::fs::read_dir(bench.path("run/work"))
             .unwrap()
             .any(|work| { work.unwrap().path().join("seen").exists() })
+    );
+    let literal = |work: std::io::Result<std::fs::DirEntry>| work.unwrap().path().join("literal").exists();
+    assert!(
+        std::fs::read_dir(bench.path("run/work")).unwrap().any(literal),
+        "the agent has what the profile says, and not what stands for it on record"
     );
     for secret in [SECRET, "swordfish-77-swordfish"] {
         assert!(!ran.out.contains(secret) && !ran.err.contains(secret));
