@@ -62,8 +62,8 @@ impl Course<'_> {
 
     /// Bytes of all prompts of an arm.
     fn bytes(&self, plan: &Plan, arm: &PlanArm) -> Result<u64, CliError> {
-        let template =
-            Template::new(&plan.suite.cases.template).map_err(|error| CliError::usage(error.to_string()))?;
+        let text = arm.template.as_ref().unwrap_or(&plan.suite.cases.template);
+        let template = Template::new(text).map_err(|error| CliError::usage(error.to_string()))?;
         let system = arm.system.as_ref().map_or(0, String::len);
         let mut all = 0;
         for case in self.matter.cases.iter() {
