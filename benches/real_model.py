@@ -6,7 +6,7 @@ from the CSV of the cells? Python 3, standard library only; the model's server n
     cargo build
     python3 benches/real_model.py [--provost PATH] [--python PATH]
 
-The server of tests/fixtures/serve_model.py runs a model of 135 million parameters on one core. Each pair of system
+The server of tests/fixtures/serve_model.py runs a model of 135 million parameters on one core. Each pair of
 prompts is certified in both directions, for superiority, with one trial. What is computed here knows only the CSV: per
 case a pass or not on both arms, then the exact one-sided test of McNemar on the pairs that differ (the binomial
 distribution, counted), and the mean lift. A line says what both found; the exit code is 1 where they differ.
@@ -33,11 +33,11 @@ China Beijing|Japan Tokyo|India Delhi|Iran Tehran|Iraq Baghdad|Thailand Bangkok|
 Canada Ottawa|Mexico Mexico|Cuba Havana|Brazil Brasília|Argentina Buenos|Chile Santiago|Peru Lima|Colombia Bogotá|Ecuador Quito|Australia Canberra"""
 
 PROMPTS = {
-    "plain": "Answer the question in one short sentence.",
-    "careful": "You are a teacher of geography. Name the capital city, then stop.",
-    "silent": "Whatever is asked, say only: I do not know.",
+    "plain": "Answer in one short sentence. {{ input }}",
+    "careful": "You are a teacher of geography. {{ input }} Name the city, then stop.",
+    "riddle": "Tell me a riddle about {{ country }} without naming any city.",
 }
-PAIRS = [("plain", "silent"), ("careful", "plain")]
+PAIRS = [("plain", "riddle"), ("careful", "plain")]
 
 PROFILE = """schema = 1
 name = "{name}"
@@ -50,7 +50,7 @@ tools = []
 temperature = 0.0
 max_output_tokens = 160
 [prompt]
-system = "{system}"
+template = "{template}"
 [endpoints.here]
 api = "openai"
 base_url = "{url}"
@@ -93,14 +93,14 @@ def judged(rows, candidate, baseline, alpha=0.05):
 
 def certify(given, place, url, candidate, baseline):
     for name in (candidate, baseline):
-        (place.path / f"{name}.toml").write_text(PROFILE.format(name=name, system=PROMPTS[name], url=url))
+        (place.path / f"{name}.toml").write_text(PROFILE.format(name=name, template=PROMPTS[name], url=url))
     (place.path / "suite.toml").write_text(SUITE)
     with open(place.path / "cases.csv", "w") as file:
         rows = csv.writer(file)
-        rows.writerow(["id", "input", "expected"])
+        rows.writerow(["id", "input", "expected", "country"])
         for pair in CAPITALS.replace("\n", "|").split("|"):
             country, capital = pair.split(" ")
-            rows.writerow([country.lower(), f"What is the capital of {country}?", capital])
+            rows.writerow([country.lower(), f"What is the capital of {country}?", capital, country])
     out = f"{candidate}-{baseline}"
     command = [given.provost, "certify", "-p", f"{candidate}.toml", "--baseline", f"{baseline}.toml", "-S", "suite.toml", "--out", out, "--csv", f"{out}.csv", "--html", f"{out}.html"]
     done = subprocess.run([str(word) for word in command], cwd=place.path, env=place.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

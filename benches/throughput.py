@@ -109,20 +109,27 @@ class Server:
 
 
 class Took:
-    """What a call consumed."""
+    """What a call consumed. It is started by a small process of its own: the kernel counts the memory of who starts a
+    program as that of the program, and this one grows with what it reads."""
 
     def __init__(self, command, environment, cwd, watch=None):
-        begun = time.monotonic()
-        with open(pathlib.Path(cwd) / "said", "wb") as said:
-            child = subprocess.Popen([str(word) for word in command], env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-            self.looks = []
-            # Looked at without being reaped: its usage is wanted.
-            while watch and not os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-                self.looks.append((time.monotonic() - begun, resident(child.pid)))
-                time.sleep(watch)
-            _, status, used = os.wait4(child.pid, 0)
-        child.returncode = self.code = os.waitstatus_to_exitcode(status)
-        self.wall, self.cpu, self.rss = time.monotonic() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+        asked = {"command": [str(word) for word in command], "environment": environment, "cwd": str(cwd), "watch": watch}
+        done = subprocess.run([sys.executable, __file__, "--start"], input=json.dumps(asked), stdout=subprocess.PIPE, text=True, check=True)
+        self.__dict__.update(json.loads(done.stdout))
+
+
+def start():
+    asked = json.load(sys.stdin)
+    begun, looks, watch = time.monotonic(), [], asked["watch"]
+    with open(pathlib.Path(asked["cwd"]) / "said", "wb") as said:
+        child = subprocess.Popen(asked["command"], env=asked["environment"], cwd=asked["cwd"], stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        # Looked at without being reaped: its usage is wanted.
+        while watch and not os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            looks.append((time.monotonic() - begun, resident(child.pid)))
+            time.sleep(watch)
+        _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    print(json.dumps({"code": child.returncode, "wall": time.monotonic() - begun, "cpu": used.ru_utime + used.ru_stime, "rss": used.ru_maxrss / 1024, "looks": looks}))
 
 
 def resident(pid):
@@ -326,6 +333,9 @@ def large(given):
 def main():
     if sys.argv[1:2] == ["--serve"]:
         asyncio.run(serve(float(sys.argv[2])))
+        return
+    if sys.argv[1:2] == ["--start"]:
+        start()
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--provost", default=str(HERE.parent / "target" / "release" / "provost"))

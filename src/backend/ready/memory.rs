@@ -32,6 +32,8 @@ struct Stored {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     size: u64,
+    /// A file that another one replaced in the same tick of the kernel's clock has all the same times.
+    inode: u64,
     /// Seconds and nanoseconds.
     modified: (i64, i64),
     /// Seconds and nanoseconds of the last change of the file's place or mode.
@@ -43,6 +45,7 @@ impl Known {
     fn new(meta: &Metadata, version: &str) -> Self {
         Self {
             size: meta.size(),
+            inode: meta.ino(),
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
             version: version.to_owned(),

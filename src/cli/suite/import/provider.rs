@@ -146,7 +146,8 @@ fn chat(
         }
     }
     let mut text = format!(
-        "[agent]\nharness = \"chat\"\nmodel = {}\nendpoint = \"main\"\n",
+        "[agent]\nharness = \"chat\"\nmodel = {}\nendpoint = \"main\"\ntools = []   # the model alone; \
+         without this line it may use a shell and files\n",
         quoted(&format!("{provider}/{model}"))
     );
     if !settings.is_empty() {
