@@ -139,19 +139,6 @@ def resident(pid):
         return 0.0
 
 
-PROFILE = """schema = 1
-name = "mock"
-[agent]
-harness = "chat"
-endpoint = "mock"
-model = "mock/m"
-tools = []
-[endpoints.mock]
-api = "openai"
-base_url = "{url}"
-max_concurrency = 64
-"""
-
 SUITE = """schema = 1
 name = "throughput"
 [cases]
@@ -167,7 +154,7 @@ min = 0.5
 
 
 def provost(given, place, url, cases):
-    (place.path / "profile.toml").write_text(PROFILE.format(url=url))
+    place.profile("profile", url, more="max_concurrency = 64\n")
     (place.path / "suite.toml").write_text(SUITE)
     with open(place.path / "cases.jsonl", "w") as file:
         for number in range(cases):
