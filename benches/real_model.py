@@ -39,22 +39,12 @@ PROMPTS = {
 }
 PAIRS = [("plain", "riddle"), ("careful", "plain")]
 
-PROFILE = """schema = 1
-name = "{name}"
-[agent]
-harness = "chat"
-endpoint = "here"
-model = "here/smollm2"
-tools = []
+MORE = """max_concurrency = 1
 [model]
 temperature = 0.0
 max_output_tokens = 160
 [prompt]
 template = "{template}"
-[endpoints.here]
-api = "openai"
-base_url = "{url}"
-max_concurrency = 1
 """
 
 SUITE = """schema = 1
@@ -93,7 +83,7 @@ def judged(rows, candidate, baseline, alpha=0.05):
 
 def certify(given, place, url, candidate, baseline):
     for name in (candidate, baseline):
-        (place.path / f"{name}.toml").write_text(PROFILE.format(name=name, template=PROMPTS[name], url=url))
+        place.profile(name, url, more=MORE.format(template=PROMPTS[name]))
     (place.path / "suite.toml").write_text(SUITE)
     with open(place.path / "cases.csv", "w") as file:
         rows = csv.writer(file)
