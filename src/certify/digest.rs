@@ -19,10 +19,10 @@ pub fn evidence_sha256(sheet: &Sheet) -> Sha256 {
             (false, false) => "answered",
         };
         let outcome = row.missing.map_or(answered, word);
-        let output = row.output.as_ref().map_or("-", Sha256::as_str);
-        let _ = write!(text, "{cell}\t{}\t{outcome}\t{output}", row.key.as_str());
-        for value in &row.values {
-            let _ = match value {
+        let output = row.output.as_ref().map_or_else(|| "-".to_owned(), Sha256::to_string);
+        let _ = write!(text, "{cell}\t{}\t{outcome}\t{output}", row.key);
+        for mark in &row.marks {
+            let _ = match mark.value {
                 None => write!(text, "\t-"),
                 Some(value) => write!(text, "\t{:016x}", (value + 0.0).to_bits()),
             };

@@ -84,7 +84,7 @@ fn passes(column: &Column<'_>, arm: usize, case: usize) -> Option<(u64, u64)> {
     for trial in 1..=column.trials {
         let row = column.sheet.at(Place { arm, case, trial: Trial(trial) });
         if let Some(verdict) =
-            row.filter(|row| row.missing.is_none()).and_then(|row| row.passed[column.score])
+            row.filter(|row| row.missing.is_none()).and_then(|row| row.marks[column.score].passed)
         {
             judged += 1;
             passed += u64::from(verdict);

@@ -258,10 +258,10 @@ pub fn names(treatment: &Treatment, profile: Option<&Profile>) -> Sha256 {
 fn mark(text: &str) -> String {
     let mut seen = Sha256::of(text.as_bytes());
     loop {
-        let mark = seen.as_str().get(..16).unwrap_or_default();
-        if !text.contains(mark) {
-            return mark.to_owned();
+        let mark = format!("{seen:.16}");
+        if !text.contains(&mark) {
+            return mark;
         }
-        seen = Sha256::of(seen.as_str().as_bytes());
+        seen = Sha256::of(seen.hex().as_str().as_bytes());
     }
 }

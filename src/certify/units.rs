@@ -90,7 +90,7 @@ impl<'a> Column<'a> {
     /// The value of a cell, where there is one.
     pub(super) fn value(&self, arm: usize, case: usize, trial: u64) -> Option<f64> {
         let row = self.sheet.at(Place { arm, case, trial: Trial(trial) })?;
-        if row.missing.is_some() { None } else { row.values[self.score] }
+        if row.missing.is_some() { None } else { row.value(self.score) }
     }
 
     /// The mean of a case over its trials; `None` where it does not have the score, or nothing was answered.
@@ -124,7 +124,7 @@ impl<'a> Column<'a> {
 
     /// An error where a value is not from 0 to 1.
     pub(super) fn check(&self) -> Result<(), GateError> {
-        let values = self.sheet.rows().filter_map(|(_, _, row)| row.values[self.score]);
+        let values = self.sheet.rows().filter_map(|(_, _, row)| row.value(self.score));
         match values.into_iter().find(|value| !(0.0..=1.0).contains(value)) {
             Some(value) => Err(GateError::Scale { score: self.name.clone(), value }),
             None => Ok(()),

@@ -155,7 +155,7 @@ impl Run {
             Context::Prepend => format!("{context}{text}"),
             Context::File => {
                 let sha256 = self.emitter.store(Stored::Blob, context.as_bytes())?;
-                let path = self.plan.directory.join("blobs").join(sha256.as_str());
+                let path = self.plan.directory.join("blobs").join(sha256.hex().as_str());
                 format!("What happened in earlier rounds is in {}; read it first.\n\n{text}", path.display())
             }
         })

@@ -148,16 +148,16 @@ number_id! {
     Trial
 }
 
-/// The SHA-256 of some bytes, as 64 lower-case hex digits; `sha256sum` verifies it.
+/// The SHA-256 of some bytes, written as 64 lower-case hex digits; `sha256sum` verifies it.
 ///
-/// Held in place: a run of a hundred thousand cells has several of them for each.
+/// Held in place and as bytes: a run of a hundred thousand cells has several of them for each.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sha256([u8; 64]);
+pub struct Sha256([u8; 32]);
 
 impl Sha256 {
     /// Hashes `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self::hex(&sha2::Sha256::digest(bytes))
+        Self(sha2::Sha256::digest(bytes).into())
     }
 
     /// For bytes that come a stretch at a time.
@@ -176,22 +176,45 @@ impl Sha256 {
         Ok(hashing.done())
     }
 
-    fn hex(digest: &[u8]) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut hex = [b'0'; 64];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(digest) {
-            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
-        Self(hex)
-    }
-
     /// Reads 64 lower-case hex digits; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = <[u8; 64]>::try_from(text.as_bytes()).ok()?;
-        hex.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(hex))
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let mut bytes = [0; 32];
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(Self(bytes))
     }
 
     /// The 64 hex digits.
+    pub fn hex(&self) -> Hex {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = [b'0'; 64];
+        for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(&self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        Hex(hex)
+    }
+}
+
+/// The value of a lower-case hex digit.
+fn digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// The hex digits of a hash, without an allocation.
+#[derive(Clone, Copy)]
+pub struct Hex([u8; 64]);
+
+impl Hex {
+    /// The 64 digits.
     pub fn as_str(&self) -> &str {
         // They are digits, however it was made.
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -200,13 +223,13 @@ impl Sha256 {
 
 impl fmt::Debug for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sha256").field(&self.as_str()).finish()
+        f.debug_tuple("Sha256").field(&self.hex().as_str()).finish()
     }
 }
 
 impl Serialize for Sha256 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+        serializer.serialize_str(self.hex().as_str())
     }
 }
 
@@ -219,9 +242,10 @@ impl<'de> Deserialize<'de> for Sha256 {
     }
 }
 
+/// All digits; `{:.16}` are the first sixteen.
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.hex().as_str())
     }
 }
 
@@ -230,15 +254,20 @@ impl fmt::Display for Sha256 {
 pub struct Hashing(sha2::Sha256);
 
 impl Hashing {
+    /// Hashes what comes next.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
     /// The hash of all that was written.
     pub fn done(self) -> Sha256 {
-        Sha256::hex(&self.0.finalize())
+        Sha256(self.0.finalize().into())
     }
 }
 
 impl std::io::Write for Hashing {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
+        self.add(bytes);
         Ok(bytes.len())
     }
 
@@ -254,9 +283,15 @@ mod tests {
     #[test]
     fn sha256_is_what_sha256sum_prints() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Sha256::of(b"").as_str(), empty);
+        assert_eq!(Sha256::of(b"").hex().as_str(), empty);
         assert_eq!(Sha256::parse(empty), Some(Sha256::of(b"")));
-        assert_eq!(Sha256::parse("E3B0"), None);
+        assert_eq!(Sha256::of(b"").to_string(), empty);
+        assert_eq!(format!("{:.4}", Sha256::of(b"")), "e3b0");
+        for other in
+            [&empty[1..], &empty.to_uppercase(), &empty.replace('e', "g"), &format!("{empty}0"), "E3B0", ""]
+        {
+            assert_eq!(Sha256::parse(other), None, "{other}");
+        }
         let long = vec![7; 100_000];
         assert_eq!(Sha256::of_reader(long.as_slice()).ok(), Some(Sha256::of(&long)));
     }

@@ -24,6 +24,22 @@ pub struct Place {
     pub trial: Trial,
 }
 
+/// What a score came to in one cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Mark {
+    /// A finite number; `None` is missing.
+    pub value: Option<f64>,
+    /// Whether it counts as passed; `None` is missing.
+    pub passed: Option<bool>,
+}
+
+impl Mark {
+    /// A scorer's NaN is no value: nothing can be counted with it.
+    fn of(scored: &Scored) -> Self {
+        Self { value: scored.value.filter(|value| value.is_finite()), passed: scored.passed }
+    }
+}
+
 /// What is known of a cell that has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -37,10 +53,8 @@ pub struct Row {
     pub cut: bool,
     /// Names the answer.
     pub output: Option<Sha256>,
-    /// A value for each score of the plan; `None` is missing.
-    pub values: Box<[Option<f64>]>,
-    /// Whether each score counts as passed; `None` is missing.
-    pub passed: Box<[Option<bool>]>,
+    /// One for each score of the plan.
+    pub marks: Box<[Mark]>,
     /// What it consumed; `None` when nobody said anything.
     pub usage: Option<Usage>,
     /// Requests, failed ones included.
@@ -52,6 +66,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// The value of a score, by its place in the plan; `None` is missing.
+    pub fn value(&self, score: usize) -> Option<f64> {
+        self.marks.get(score)?.value
+    }
+
     /// Whether it has an answer and nobody reported any usage for it.
     pub fn is_stub(&self) -> bool {
         self.missing.is_none()
@@ -81,7 +100,8 @@ pub struct ArmTotals {
 pub struct Sheet {
     plan: Option<PlanFixed>,
     cases: Vec<CaseFixed>,
-    rows: BTreeMap<CellIndex, Row>,
+    /// Boxed: a node of the tree has room for eleven, and most are half empty when cells come in their order.
+    rows: BTreeMap<CellIndex, Box<Row>>,
     /// What each of several judgements said, by cell and the place of the score; only where there were several.
     judgements: BTreeMap<(CellIndex, usize), BTreeMap<String, Vec<f64>>>,
     open: BTreeMap<CellIndex, u64>,
@@ -109,7 +129,9 @@ pub struct Sheet {
 
 impl Sheet {
     /// Folds one event in. Events of one journal come in their order; journals in any.
-    pub fn apply(&mut self, event: &Event) {
+    ///
+    /// Says whether the row of a cell is made of it now: its end in place of what was there, or a score that came later.
+    pub fn apply(&mut self, event: &Event) -> bool {
         match &event.kind {
             Kind::PlanFixed(plan) => {
                 self.arms = vec![ArmTotals::default(); plan.arms.len()];
@@ -119,8 +141,8 @@ impl Sheet {
                 self.cases.extend(fixed.cases.iter().cloned());
             }
             Kind::CellStarted(started) => *self.open.entry(started.cell).or_default() += 1,
-            Kind::CellEnded(ended) if self.is_new(ended.origin.as_ref()) => self.ended(ended),
-            Kind::CellScored(scored) if self.is_new(scored.origin.as_ref()) => self.scored(scored),
+            Kind::CellEnded(ended) if self.is_new(ended.origin.as_ref()) => return self.ended(ended),
+            Kind::CellScored(scored) if self.is_new(scored.origin.as_ref()) => return self.scored(scored),
             Kind::ShardMerged(merged) => self.merge(merged),
             Kind::TreatmentStarted(_) => self.treating += 1,
             Kind::TreatmentApplied(applied) => {
@@ -140,6 +162,7 @@ impl Sheet {
             Kind::VerdictReached(verdict) => self.verdict = Some(verdict.clone()),
             _ => {}
         }
+        false
     }
 
     /// The plan.
@@ -154,12 +177,12 @@ impl Sheet {
 
     /// The rows of the cells that have ended.
     pub fn rows(&self) -> impl Iterator<Item = (CellIndex, Place, &Row)> {
-        self.rows.iter().filter_map(|(cell, row)| Some((*cell, self.place(*cell)?, row)))
+        self.rows.iter().filter_map(|(cell, row)| Some((*cell, self.place(*cell)?, &**row)))
     }
 
     /// The row of a cell, if it has ended.
     pub fn row(&self, cell: CellIndex) -> Option<&Row> {
-        self.rows.get(&cell)
+        self.rows.get(&cell).map(Box::as_ref)
     }
 
     /// What each of several judgements of a cell said, by dimension; `None` where it was judged once, or not at all.
@@ -169,7 +192,7 @@ impl Sheet {
 
     /// The row at a place.
     pub fn at(&self, place: Place) -> Option<&Row> {
-        self.rows.get(&self.cell(place)?)
+        self.row(self.cell(place)?)
     }
 
     /// Where a cell belongs.
@@ -289,15 +312,15 @@ impl Sheet {
         }
     }
 
-    fn ended(&mut self, ended: &CellEnded) {
-        let Some(place) = self.place(ended.cell) else { return };
-        let Some(plan) = &self.plan else { return };
+    fn ended(&mut self, ended: &CellEnded) -> bool {
+        let Some(place) = self.place(ended.cell) else { return false };
+        let Some(plan) = &self.plan else { return false };
         let is_its_own = plan.arms.get(place.arm).is_some_and(|arm| arm.name == ended.arm)
             && self.cases.get(place.case).is_none_or(|case| case.id == ended.case)
             && place.trial == ended.trial;
         if !is_its_own {
             self.strange += 1;
-            return;
+            return false;
         }
         if ended.origin.is_none()
             && let Some(count) = self.open.get_mut(&ended.cell)
@@ -307,7 +330,9 @@ impl Sheet {
                 self.open.remove(&ended.cell);
             }
         }
-        let Some((arm, fixed)) = self.arms.get_mut(place.arm).zip(plan.arms.get(place.arm)) else { return };
+        let Some((arm, fixed)) = self.arms.get_mut(place.arm).zip(plan.arms.get(place.arm)) else {
+            return false;
+        };
         if ended.attempts > 0 && !ended.stored {
             arm.spend.bill_of(fixed.offline, ended.usage.as_ref());
             arm.attempts += ended.attempts;
@@ -315,7 +340,7 @@ impl Sheet {
         let before = self.rows.get(&ended.cell);
         if before.is_some_and(|row| row.missing.is_none()) {
             self.late += 1;
-            return;
+            return false;
         }
         if let Some((reason, class)) = before.and_then(|row| Some((row.missing?, row.class))) {
             one_less(&mut arm.missing, &reason);
@@ -337,40 +362,40 @@ impl Sheet {
         }
         self.rows.insert(
             ended.cell,
-            Row {
+            Box::new(Row {
                 key: ended.key.clone(),
                 missing: ended.missing.as_ref().map(|missing| missing.reason),
                 class: ended.missing.as_ref().and_then(|missing| missing.class),
                 cut: ended.cut && ended.missing.is_none(),
                 output: ended.output_sha256.clone(),
-                values: plan.scores.iter().map(|name| said(name).and_then(value)).collect(),
-                passed: plan.scores.iter().map(|name| said(name).and_then(|scored| scored.passed)).collect(),
+                marks: plan.scores.iter().map(|name| said(name).map(Mark::of).unwrap_or_default()).collect(),
                 usage: ended.usage,
                 attempts: ended.attempts,
                 duration_ms: ended.duration_ms,
                 shard: ended.origin.as_ref().map(|origin| origin.shard.clone()),
-            },
+            }),
         );
+        true
     }
 
-    fn scored(&mut self, scored: &CellScored) {
+    fn scored(&mut self, scored: &CellScored) -> bool {
         if scored.attempts > 0 {
             self.judges.bill_of(scored.offline, scored.usage.as_ref());
         }
-        let Some(at) = self.score(&scored.score) else { return };
-        if let Some(row) = self.rows.get_mut(&scored.cell) {
-            // What a shard says is of the answer that it has itself, and what was scored since then stands.
-            let stands = scored
-                .origin
-                .as_ref()
-                .is_none_or(|origin| row.shard.as_ref() == Some(&origin.shard) && row.values[at].is_none());
-            if !stands {
-                return;
-            }
+        let Some(at) = self.score(&scored.score) else { return false };
+        let Some(row) = self.rows.get_mut(&scored.cell) else { return false };
+        // What a shard says is of the answer that it has itself, and what was scored since then stands.
+        let stands = scored
+            .origin
+            .as_ref()
+            .is_none_or(|origin| row.shard.as_ref() == Some(&origin.shard) && row.value(at).is_none());
+        if stands {
             judged(&mut self.judgements, (scored.cell, at), Some(&scored.scored));
-            row.values[at] = value(&scored.scored);
-            row.passed[at] = scored.scored.passed;
+            if let Some(mark) = row.marks.get_mut(at) {
+                *mark = Mark::of(&scored.scored);
+            }
         }
+        stands
     }
 }
 
@@ -394,9 +419,4 @@ fn judged(
         Some(scored) => drop(kept.insert(at, scored.judgements.clone())),
         None => drop(kept.remove(&at)),
     }
-}
-
-/// A value that can be counted with: a scorer's NaN is no value.
-fn value(scored: &Scored) -> Option<f64> {
-    scored.value.filter(|value| value.is_finite())
 }

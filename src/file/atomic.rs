@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, for their owner alone.
 
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -11,6 +11,11 @@ use tempfile::NamedTempFile;
 ///
 /// Readers see the old file or the new one, never a part of either.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_from(path, bytes)
+}
+
+/// Like [`write_atomic`], with what `bytes` gives until its end.
+pub fn write_atomic_from(path: &Path, bytes: impl io::Read) -> io::Result<()> {
     let temp = filled(path, bytes)?;
     temp.as_file().sync_all()?;
     temp.persist(path).map_err(|failed| failed.error)?;
@@ -43,9 +48,9 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
 }
 
 /// A temporary file beside `path`, since a rename is atomic only within one file system; mode 0600 is its default.
-fn filled(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+fn filled(path: &Path, mut bytes: impl io::Read) -> io::Result<NamedTempFile> {
     let mut temp = tempfile::Builder::new().prefix(".tmp-").tempfile_in(parent(path))?;
-    temp.write_all(bytes)?;
+    io::copy(&mut bytes, &mut temp)?;
     Ok(temp)
 }
 

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::event::{self, Event, Kind, NodeId, Seq};
 
 /// No event of ours is near that; a longer line is damage and is passed over without being held.
-const LONGEST: u64 = 64 * 1024 * 1024;
+pub(super) const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ mod writer;
 
 pub use crate::file::{
     Bell, Held, HoldError, Holder, hold, is_secret_name, redact_shapes, try_lock, write_atomic,
-    write_atomic_unsynced,
+    write_atomic_from, write_atomic_unsynced,
 };
 pub use control::{LONGEST_STEER, SteerRequest, StopRequest};
 pub use error::JournalError;
@@ -33,7 +33,7 @@ pub use format::{Header, VERSION, Version};
 pub use git::git_head;
 pub use manifest::Manifest;
 pub use pack::Texts;
-pub use reader::{Reader, round_events};
+pub use reader::{Lines, Reader, round_events};
 pub use shard::{claim_shard, shards};
 pub use snapshot::{RunState, Snapshot, snapshot};
 pub use store::{RunDir, find, list, new_run_id};

@@ -64,7 +64,8 @@ impl Pack {
             _ => return Ok(false),
         };
         self.line.clear();
-        let line = Line { sha256: sha256.as_str().into(), text: text.into() };
+        let hex = sha256.hex();
+        let line = Line { sha256: hex.as_str().into(), text: text.into() };
         serde_json::to_writer(&mut self.line, &line)
             .map_err(std::io::Error::from)
             .map_err(io_error("write", &self.path))?;

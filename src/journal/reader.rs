@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use super::error::io_error;
@@ -11,6 +12,8 @@ use super::{Header, JournalError, RunDir};
 use crate::event::{Event, Kind, RoundNumber};
 
 const BUFFER: usize = 256 * 1024;
+/// What most lines have room in.
+const LINE: usize = 2048;
 
 /// The events of a journal. A bad line is an error that names it, and the next call goes on behind it; a torn last line
 /// ends the journal and is told by [`Reader::torn_bytes`].
@@ -168,6 +171,50 @@ impl Iterator for Reader {
                         Some(Err(self.bad(reason)))
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The events of a journal, each by the place where its line begins.
+#[derive(Debug)]
+pub struct Lines {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lines {
+    /// Opens the journal.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened.
+    pub fn open(dir: &RunDir) -> Result<Self, JournalError> {
+        let path = dir.journal();
+        let file = File::open(&path).map_err(io_error("open", &path))?;
+        Ok(Self { file, path })
+    }
+
+    /// The event whose line begins at `offset`, as [`Reader::offset`] was before it was read.
+    ///
+    /// # Errors
+    ///
+    /// There is none any more.
+    pub fn at(&self, offset: u64) -> Result<Event, JournalError> {
+        let mut line = Vec::new();
+        loop {
+            let before = line.len();
+            line.resize(before + LINE, 0);
+            let read = self.file.read_at(&mut line[before..], offset + before as u64);
+            let read = read.map_err(io_error("read", &self.path))?;
+            line.truncate(before + read);
+            let bad = |reason| JournalError::BadLine { path: self.path.clone(), line: 0, reason };
+            if let Some(end) = memchr::memchr(b'\n', &line[before..]) {
+                line.truncate(before + end);
+                return line::parse(&mut line).map_err(bad);
+            }
+            if read == 0 || line.len() as u64 > line::LONGEST {
+                return Err(bad("it has changed while it was read".to_owned()));
             }
         }
     }

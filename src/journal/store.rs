@@ -121,7 +121,7 @@ impl RunDir {
     pub fn stored(&self, stored: Stored, sha256: &Sha256) -> PathBuf {
         match stored {
             Stored::Prompt => self.prompts().join(format!("{sha256}.txt")),
-            Stored::Blob => self.blobs().join(sha256.as_str()),
+            Stored::Blob => self.blobs().join(sha256.hex().as_str()),
         }
     }
 }

@@ -322,7 +322,7 @@ fn bytes_are_there_before_the_event_that_names_them() {
     writer.bytes(Stored::Blob, &blob, b"hi").unwrap();
     let prompt_path = place.dir.prompts().join(format!("{prompt}.txt"));
     assert_eq!(fs::read(&prompt_path).unwrap(), b"say hi");
-    let path = place.dir.blobs().join(blob.as_str());
+    let path = place.dir.blobs().join(blob.hex().as_str());
     assert_eq!(fs::read(&path).unwrap(), b"hi");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     writer.append(&small_run()[0]).unwrap();

@@ -35,7 +35,7 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use schema::result_schema;
 pub use table::table;
-pub use view::{GridView, Stands};
+pub use view::{GridView, Standing, Stands};
 pub use words::{missing as missing_words, words};
 
 #[cfg(test)]

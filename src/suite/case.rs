@@ -12,9 +12,11 @@ use crate::profile::{Cases, Check};
 mod error;
 mod files;
 mod read;
+mod set;
 mod shape;
 
 pub use error::{CaseErrors, CaseProblem};
+pub use set::CaseSet;
 
 /// One input of a suite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,9 +57,11 @@ impl Case {
     ///
     /// Everything that is wrong with it.
     pub fn from_json(json: Value) -> Result<Self, CaseErrors> {
-        let mut reading = Reading::new(Path::new(""));
+        let mut cases = Vec::new();
+        let mut sink = |case| cases.push(case);
+        let mut reading = Reading::new(Path::new(""), &mut sink);
         reading.take(None, json);
-        let (mut cases, errors) = reading.end();
+        let errors = reading.end();
         cases.pop().ok_or(errors)
     }
 
@@ -72,21 +76,45 @@ impl Case {
     }
 }
 
-/// Reads the cases of a suite, in the order of the file, and no more than its limit.
+/// Reads the cases of a suite, in the order of the file and no more than its limit, and puts away those that are `wanted`.
 ///
 /// JSON lines, a JSON list, CSV, TSV or a YAML list, by the extension.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with them, each with file and line.
-pub fn read_cases(cases: &Cases) -> Result<Vec<Case>, CaseErrors> {
-    let (cases, errors) = survey_cases(cases);
-    if errors.problems.is_empty() { Ok(cases) } else { Err(errors) }
+pub fn read_cases(cases: &Cases, mut wanted: impl FnMut(&Case) -> bool) -> Result<CaseSet, CaseErrors> {
+    let mut gathering = set::Gathering::default();
+    let mut trouble = None;
+    let mut errors = read(cases, &mut |case| {
+        if trouble.is_none() && wanted(&case) {
+            trouble = gathering.add(&case).err();
+        }
+    });
+    let gathered = trouble.map_or_else(|| gathering.done(), Err);
+    let gathered = gathered.map_err(|error| CaseProblem {
+        file: cases.file.clone(),
+        line: None,
+        what: format!("the cases cannot be put away: {error}"),
+        remedy: "they need room in the directory for temporary files".to_owned(),
+    });
+    match gathered {
+        Ok(set) if errors.problems.is_empty() => return Ok(set),
+        Ok(_) => {}
+        Err(problem) => errors.problems.push(problem),
+    }
+    Err(errors)
 }
 
-/// The same, with the cases that can be read beside what is wrong with others: for a report that tells all at once.
+/// All cases that can be read, beside what is wrong with others: for a report that tells all at once.
 pub fn survey_cases(cases: &Cases) -> (Vec<Case>, CaseErrors) {
-    let mut reading = Reading::new(&cases.file);
+    let mut found = Vec::new();
+    let errors = read(cases, &mut |case| found.push(case));
+    (found, errors)
+}
+
+fn read(cases: &Cases, sink: &mut dyn FnMut(Case)) -> CaseErrors {
+    let mut reading = Reading::new(&cases.file, sink);
     let limit =
         if cases.limit == 0 { usize::MAX } else { usize::try_from(cases.limit).unwrap_or(usize::MAX) };
     read::rows(&cases.file, limit, &mut reading);
@@ -96,17 +124,17 @@ pub fn survey_cases(cases: &Cases) -> (Vec<Case>, CaseErrors) {
 /// Cases as they come, and what was wrong so far.
 struct Reading<'a> {
     file: &'a Path,
-    cases: Vec<Case>,
-    /// Line of each, for the second one of the same name.
-    lines: Vec<Option<u64>>,
+    sink: &'a mut dyn FnMut(Case),
+    /// The line of each, for the second one of the same name.
+    names: HashMap<CaseId, Option<u64>>,
     problems: Vec<CaseProblem>,
     digests: files::Digests,
 }
 
 impl<'a> Reading<'a> {
-    fn new(file: &'a Path) -> Self {
+    fn new(file: &'a Path, sink: &'a mut dyn FnMut(Case)) -> Self {
         let digests = files::Digests::default();
-        Self { file, cases: Vec::new(), lines: Vec::new(), problems: Vec::new(), digests }
+        Self { file, sink, names: HashMap::new(), problems: Vec::new(), digests }
     }
 
     fn refuse(&mut self, line: Option<u64>, what: impl Into<String>, remedy: impl Into<String>) {
@@ -127,41 +155,35 @@ impl<'a> Reading<'a> {
         let dir = self.file.parent().unwrap_or(Path::new(""));
         match shape::case(fields, dir, &mut self.digests) {
             Ok(case) => {
-                self.cases.push(case);
-                self.lines.push(line);
+                if let Some(first) = self.names.get(&case.id).copied() {
+                    self.again(&case, line, first);
+                } else {
+                    self.names.insert(case.id.clone(), line);
+                }
+                (self.sink)(case);
             }
             Err(wrong) => wrong.into_iter().for_each(|(what, remedy)| self.refuse(line, what, remedy)),
         }
     }
 
-    fn end(mut self) -> (Vec<Case>, CaseErrors) {
-        let mut seen: HashMap<&str, usize> = HashMap::with_capacity(self.cases.len());
-        let mut twice = Vec::new();
-        for (index, case) in self.cases.iter().enumerate() {
-            match seen.get(case.id.as_str()) {
-                Some(first) => twice.push((*first, index)),
-                None => {
-                    seen.insert(case.id.as_str(), index);
-                }
-            }
+    /// The name of a case is there already.
+    fn again(&mut self, case: &Case, line: Option<u64>, first: Option<u64>) {
+        let there = first.map_or(String::new(), |line| format!(", as in line {line}"));
+        if case.has_own_id() {
+            let what = format!("the id `{}` is there twice{there}", case.id);
+            self.refuse(line, what, "give each case an id of its own");
+        } else {
+            let what = format!("the same case is there twice{there}");
+            self.refuse(line, what, "remove one, or give each an `id`");
         }
-        for (first, index) in twice {
-            let there = self.lines[first].map_or(String::new(), |line| format!(", as in line {line}"));
-            let (what, remedy) = if self.cases[index].has_own_id() {
-                (
-                    format!("the id `{}` is there twice{there}", self.cases[index].id),
-                    "give each case an id of its own",
-                )
-            } else {
-                (format!("the same case is there twice{there}"), "remove one, or give each an `id`")
-            };
-            self.refuse(self.lines[index], what, remedy);
-        }
-        if self.cases.is_empty() && self.problems.is_empty() {
+    }
+
+    fn end(mut self) -> CaseErrors {
+        if self.names.is_empty() && self.problems.is_empty() {
             self.refuse(None, "there is no case in it", "add one; a suite needs at least one");
         }
         self.problems.sort_by_key(|problem| problem.line);
-        (self.cases, CaseErrors { problems: self.problems })
+        CaseErrors { problems: self.problems }
     }
 }
 

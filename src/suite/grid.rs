@@ -27,7 +27,7 @@ use crate::event::{
 use crate::profile::Check;
 
 use super::play::{Part, Played, Player, Stage, StageError, Text};
-use super::{Case, Scorers, Template};
+use super::{Case, CaseSet, Scorers, Template};
 
 pub use cell::{Cell, Identity, cell_seed, missing};
 pub use pool::{Elsewhere, Look, Pool, Refused, Share, Turn};
@@ -64,7 +64,7 @@ pub struct Setting {
     /// The arms, in the order of the plan.
     pub arms: Vec<Option<Arm>>,
     /// The cases, in the order of the plan.
-    pub cases: Arc<Vec<Case>>,
+    pub cases: Arc<CaseSet>,
     /// How a case becomes a task, on the arms that do not say it themselves.
     pub template: Template,
     /// What scores.
@@ -122,6 +122,7 @@ enum Landed {
 /// A cell whose agent has ended.
 struct Flown {
     cell: Cell,
+    case: Case,
     share: Share,
     workspace: Option<Arc<Work>>,
     how: Result<Played, StageError>,
@@ -250,9 +251,9 @@ impl<'a> Grid<'a> {
     /// Begins a cell, if the budget has a share for it.
     fn begin(&mut self, cell: Cell) -> io::Result<Begun> {
         let setting = self.setting;
-        let Some(case) = setting.cases.get(cell.place.case) else { return Ok(Begun::Yes) };
+        let Some(case) = setting.cases.get(cell.place.case)? else { return Ok(Begun::Yes) };
         let Some(Some(arm)) = setting.arms.get(cell.place.arm) else { return Ok(Begun::Yes) };
-        let task = match arm.template.as_ref().unwrap_or(&setting.template).render(case) {
+        let task = match arm.template.as_ref().unwrap_or(&setting.template).render(&case) {
             Ok(task) => task,
             Err(error) => {
                 let why = Missing {
@@ -286,7 +287,7 @@ impl<'a> Grid<'a> {
         self.fold();
         let works = arm.works || !case.files.is_empty() || setting.base.is_some();
         let workspace = if works {
-            match workspace::prepare(&setting.stage.directory, cell.index, setting.base.as_deref(), case) {
+            match workspace::prepare(&setting.stage.directory, cell.index, setting.base.as_deref(), &case) {
                 Ok(path) => Some(Arc::new(Work { path, keep: setting.keep_workspaces })),
                 Err(error) => {
                     self.pool.settle(share, false, None);
@@ -318,7 +319,7 @@ impl<'a> Grid<'a> {
         self.playing += 1;
         self.flights.push(Box::pin(async move {
             let how = stage.play(&player, part).await;
-            Landed::Played(Box::new(Flown { cell, share, workspace, how }))
+            Landed::Played(Box::new(Flown { cell, case, share, workspace, how }))
         }));
         Ok(Begun::Yes)
     }
@@ -332,7 +333,7 @@ impl<'a> Grid<'a> {
 
     fn played(&mut self, flown: Flown) -> io::Result<()> {
         self.playing -= 1;
-        let Flown { cell, share, workspace, how } = flown;
+        let Flown { cell, case, share, workspace, how } = flown;
         let cell = &cell;
         let played = match how {
             Ok(played) => played,
@@ -371,10 +372,11 @@ impl<'a> Grid<'a> {
         let output_sha256 =
             output.as_ref().map(|text| self.emitter.store(Stored::Blob, text.as_bytes())).transpose()?;
         let scores = match &output {
-            Some(output) => self.score_at_once(cell, output, workspace.as_ref(), played.check.as_ref()),
+            Some(output) => {
+                self.score_at_once(cell, &case, output, workspace.as_ref(), played.check.as_ref())
+            }
             None => Scores::default(),
         };
-        let Some(case) = self.setting.cases.get(cell.place.case) else { return Ok(()) };
         let ended = CellEnded {
             cell: cell.index,
             key: cell.key.clone(),
@@ -397,13 +399,13 @@ impl<'a> Grid<'a> {
         };
         self.emitter.emit_of(node, ended)?;
         self.fold();
-        self.score_later(cell.index, output.as_deref(), workspace.as_ref(), played.check.as_ref())
+        self.score_later(cell.index, &case, output.as_deref(), workspace.as_ref(), played.check.as_ref())
     }
 
     /// A cell that could not even be begun has an end too.
     fn end_unplayed(&mut self, cell: &Cell, why: Missing) -> io::Result<()> {
         self.count(cell, Some(&why));
-        let Some(case) = self.setting.cases.get(cell.place.case) else { return Ok(()) };
+        let Some(case) = self.sheet.cases().get(cell.place.case) else { return Ok(()) };
         let ended = CellEnded {
             cell: cell.index,
             key: cell.key.clone(),

@@ -13,7 +13,7 @@ mod split;
 mod template;
 
 pub use crate::profile::{Template, TemplateError};
-pub use case::{Case, CaseErrors, CaseFile, CaseProblem, read_cases, survey_cases};
+pub use case::{Case, CaseErrors, CaseFile, CaseProblem, CaseSet, read_cases, survey_cases};
 pub use grid::{
     Arm, CONCURRENCY, Cell, Elsewhere, Grid, GridEnd, Identity, Look, Pool, Refused, Setting, Share, Turn,
     cell_seed, missing, wall, workspace_sha256,

@@ -84,7 +84,7 @@ fn texts(sandbox: &Sandbox) -> BTreeSet<String> {
     let text = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
         let text = line["text"].as_str().unwrap().to_owned();
-        assert_eq!(line["sha256"], Sha256::of(text.as_bytes()).as_str());
+        assert_eq!(line["sha256"], Sha256::of(text.as_bytes()).to_string());
         text
     };
     sandbox.read("out/prompts.jsonl").lines().map(text).collect()

@@ -230,7 +230,7 @@ impl Accounts {
             text.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
             text.extend(part);
         }
-        let mut name = Sha256::of(&text).as_str().to_owned();
+        let mut name = Sha256::of(&text).to_string();
         name.truncate(NAME_LENGTH);
         AccountId(name)
     }

@@ -93,8 +93,7 @@ impl Store {
     /// Where a file of this account lies that is not a book; nowhere without a directory.
     pub(super) fn beside(&self, provider: &str, account: &str, kind: &str) -> Option<PathBuf> {
         let name = Sha256::of(format!("{provider}\n{account}").as_bytes());
-        let name = name.as_str().get(..16).unwrap_or_default();
-        self.directory.as_ref().map(|dir| dir.join(format!("{PREFIX}{name}.{kind}")))
+        self.directory.as_ref().map(|dir| dir.join(format!("{PREFIX}{name:.16}.{kind}")))
     }
 
     /// A glance at a book as it was written down: what is over by now may still be in it. Takes some microseconds.
@@ -346,7 +345,7 @@ fn current(bytes: &[u8], aside: Option<&Aside>, provider: &str) -> Book {
 
 fn book_path(dir: &Path, provider: &str) -> PathBuf {
     let hash = Sha256::of(provider.as_bytes());
-    dir.join(format!("{PREFIX}{}.json", hash.as_str().get(..16).unwrap_or_default()))
+    dir.join(format!("{PREFIX}{hash:.16}.json"))
 }
 
 fn book_paths(dir: &Path) -> io::Result<Vec<PathBuf>> {

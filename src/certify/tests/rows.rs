@@ -164,7 +164,7 @@ fn same_bits() {
     let text = serde_json::to_string(&decide(&sheet(&events)).unwrap()).unwrap();
     assert_eq!(serde_json::to_string(&first).unwrap(), text);
     assert_eq!(serde_json::from_str::<VerdictReached>(&text).unwrap(), first);
-    insta::assert_snapshot!(Sha256::of(text.as_bytes()).as_str(), @"16a9e1be1d8141bef73527c5df8fc7bf15a86bca583a8a39c27df0ff0a041c65");
+    insta::assert_snapshot!(Sha256::of(text.as_bytes()).hex().as_str(), @"16a9e1be1d8141bef73527c5df8fc7bf15a86bca583a8a39c27df0ff0a041c65");
 }
 
 /// AC-cert-08: a candidate that has crashed on 20 of 26 tasks is refused, whatever the other six show; with a gate that asks

@@ -26,7 +26,7 @@ use super::desk::{Desk, Given, run_started};
 use super::draft::{Matter, planned, read_plan};
 use super::indexes::Indexes;
 use super::ledger::Ledger;
-use super::players::{self, How};
+use super::players::{self, ArmDigests, How};
 use super::{finish, merge, treat};
 
 /// Arguments of `cell`.
@@ -62,10 +62,11 @@ pub(crate) fn cell(context: &Context, common: &Common, args: &CellArgs) -> Resul
     };
     let sheet = merge::together(&run, &plan)?;
     let matter = planned(&run, &plan)?;
+    let arms = players::arm_digests(&plan);
     let all = plan.cases * u64::from(plan.suite.trials.count) * plan.arms.len() as u64;
     if args.missing {
         let open: Indexes =
-            (0..all).map(CellIndex).filter(|cell| open(&plan, &matter, &sheet, *cell).is_some()).collect();
+            (0..all).map(CellIndex).filter(|cell| open(&plan, &arms, &sheet, *cell).is_some()).collect();
         let line = open.to_string();
         return crate::cli::data(&if line.is_empty() { line } else { format!("{line}\n") });
     }
@@ -75,7 +76,7 @@ pub(crate) fn cell(context: &Context, common: &Common, args: &CellArgs) -> Resul
             .hint(format!("its cells are 0-{}", all.saturating_sub(1))));
     }
     let wanted = wanted.cells();
-    let cells: Vec<Cell> = wanted.iter().filter_map(|cell| open(&plan, &matter, &sheet, *cell)).collect();
+    let cells: Vec<Cell> = wanted.iter().filter_map(|cell| open(&plan, &arms, &sheet, *cell)).collect();
     if cells.is_empty() {
         if !common.quiet {
             crate::cli::say(&format!(
@@ -120,8 +121,8 @@ fn run_of(path: &Path) -> Result<RunDir, CliError> {
     })
 }
 
-fn open(plan: &Plan, matter: &Matter, sheet: &Sheet, cell: CellIndex) -> Option<Cell> {
-    players::open_cell(plan, &players::arm_digests(plan), &matter.cases, sheet, sheet.place(cell)?)
+fn open(plan: &Plan, arms: &[ArmDigests], sheet: &Sheet, cell: CellIndex) -> Option<Cell> {
+    players::open_cell(plan, arms, sheet, sheet.place(cell)?)
 }
 
 /// What is to be done, and with what.
@@ -275,7 +276,7 @@ impl Work<'_> {
                 continue;
             }
             let named = self.sheet.place(*cell).and_then(|place| {
-                let (arm, case) = (self.plan.arms.get(place.arm)?, self.matter.cases.get(place.case)?);
+                let (arm, case) = (self.plan.arms.get(place.arm)?, self.sheet.cases().get(place.case)?);
                 Some(format!("{}, {}, trial {}", arm.fixed.name, case.id, place.trial))
             });
             let why = whys.get(cell).map_or_else(

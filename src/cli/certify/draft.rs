@@ -1,5 +1,6 @@
 //! What a run of `certify` is asked for, before anything is begun: profiles, suite, cases, and the run directory.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,10 +11,10 @@ use crate::cli::error::{CliError, environment};
 use crate::cli::launch::{self, Given};
 use crate::cli::run::no_run;
 use crate::engine::Request;
-use crate::event::{ArmRole, BudgetCeilings, Sha256, Sheet, Tally};
+use crate::event::{ArmRole, BudgetCeilings, Event, Sha256, Sheet, Tally};
 use crate::journal::{self, Manifest, RunDir, Writer};
 use crate::profile::{self, Profile, Source, Suite, SuiteBudget};
-use crate::suite::{Case, SplitPart, read_cases, split_part};
+use crate::suite::{Case, CaseSet, SplitPart, read_cases, split_part};
 
 use super::CertifyArgs;
 use super::players;
@@ -34,8 +35,12 @@ pub(super) struct Matter {
     pub(super) suite: Arc<Suite>,
     /// Where its file lies.
     pub(super) suite_dir: PathBuf,
-    pub(super) cases: Arc<Vec<Case>>,
+    pub(super) cases: Arc<CaseSet>,
     pub(super) part: Option<String>,
+    /// Names the contents of all cases, in their order.
+    pub(super) dataset: Sha256,
+    /// Cases that are counted by themselves, and groups.
+    pub(super) units: u64,
     /// Names what is in the directory that is copied into each workspace.
     pub(super) workspace: Option<Sha256>,
     /// The arms that are asked for; empty where the plan is there already and has them.
@@ -76,10 +81,10 @@ pub(super) fn prepare(context: &Context, common: &Common, args: &CertifyArgs) ->
         Some(which) => rescored(&root, which)?,
         None => asked(context, &root, args, &suite, &for_profile)?,
     };
-    let (cases, part) = cases(args, &suite)?;
+    let Dealt { cases, part, dataset, units } = cases(args, &suite)?;
     let rescore = args.rescore.is_some();
     let workspace = players::workspace(&suite)?;
-    let matter = Matter { suite, suite_dir, cases, part, workspace, asked, rescore };
+    let matter = Matter { suite, suite_dir, cases, part, dataset, units, workspace, asked, rescore };
     let manifest = manifest(context, args, &matter)?;
     let path = match &args.out {
         Some(out) => context.cwd.join(out),
@@ -123,7 +128,10 @@ fn take_up(dir: RunDir, given: Option<Matter>) -> Result<Prepared, CliError> {
     }
     let late = crate::cli::stop::left_behind(&dir);
     let mut sheet = Sheet::default();
-    let (writer, recovered) = Writer::resume_seeing(&dir, |event| sheet.apply(event)).map_err(environment)?;
+    let fold = |event: &Event| {
+        sheet.apply(event);
+    };
+    let (writer, recovered) = Writer::resume_seeing(&dir, fold).map_err(environment)?;
     let plan = read_plan(&dir)?;
     let cut_bytes = Some(recovered.cut_bytes);
     let matter = match (given, &plan) {
@@ -146,8 +154,10 @@ pub(super) fn planned(dir: &RunDir, plan: &Plan) -> Result<Matter, CliError> {
     Ok(Matter {
         suite: Arc::new(plan.suite.clone()),
         suite_dir: plan.dir.clone(),
-        cases: Arc::new(read_planned_cases(dir, plan)?),
+        cases: Arc::new(planned_cases(dir, plan)?),
         part: plan.part.clone(),
+        dataset: plan.shared.dataset.clone(),
+        units: plan.units,
         workspace: plan.shared.workspace.clone(),
         asked: Vec::new(),
         rescore: plan.arms.iter().all(|arm| arm.fixed.stored.is_some()),
@@ -175,26 +185,14 @@ pub(super) fn cases_path(dir: &RunDir) -> PathBuf {
     dir.path().join("cases.jsonl")
 }
 
-/// The bytes of `cases.jsonl`.
-pub(super) fn cases_bytes(cases: &[Case]) -> Result<Vec<u8>, CliError> {
-    let mut bytes = Vec::new();
-    for case in cases {
-        serde_json::to_writer(&mut bytes, case).map_err(environment)?;
-        bytes.push(b'\n');
-    }
-    Ok(bytes)
-}
-
 /// The cases of a plan, as they were.
-pub(super) fn read_planned_cases(dir: &RunDir, plan: &Plan) -> Result<Vec<Case>, CliError> {
+pub(super) fn planned_cases(dir: &RunDir, plan: &Plan) -> Result<CaseSet, CliError> {
     let path = cases_path(dir);
-    let bytes = std::fs::read(&path).map_err(environment)?;
-    if Sha256::of(&bytes) != plan.cases_sha256 {
+    let cases = CaseSet::open(&path).map_err(environment)?;
+    if *cases.sha256() != plan.cases_sha256 {
         return Err(CliError::unavailable(format!("{} is not what the plan was made with", path.display())));
     }
-    let case = |line: &[u8]| serde_json::from_slice(line);
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(case).collect::<Result<Vec<Case>, _>>().map_err(environment)
+    Ok(cases)
 }
 
 fn load_suite(context: &Context, path: &Path, sets: &[String]) -> Result<(Arc<Suite>, PathBuf), CliError> {
@@ -287,11 +285,15 @@ fn rescored(root: &Path, which: &str) -> Result<Vec<Asked>, CliError> {
     plan.arms.iter().enumerate().map(arm).collect()
 }
 
-/// The cases of the part that is measured.
-fn cases(args: &CertifyArgs, suite: &Suite) -> Result<(Arc<Vec<Case>>, Option<String>), CliError> {
-    let all = read_cases(&suite.cases).map_err(|error| {
-        CliError::usage(error.to_string()).hint("`provost suite check` says all that is wrong at once")
-    })?;
+/// The cases of the part that is measured, and what they come to.
+struct Dealt {
+    cases: Arc<CaseSet>,
+    part: Option<String>,
+    dataset: Sha256,
+    units: u64,
+}
+
+fn cases(args: &CertifyArgs, suite: &Suite) -> Result<Dealt, CliError> {
     let part = match (args.part.as_deref(), &suite.split) {
         (Some("all"), _) | (None, None) => None,
         (Some(part), None) => {
@@ -303,14 +305,27 @@ fn cases(args: &CertifyArgs, suite: &Suite) -> Result<(Arc<Vec<Case>>, Option<St
                 .hint("`--part` takes train, selection, test or all")
         })?),
     };
-    let cases: Vec<Case> = match (part, &suite.split) {
-        (Some(part), Some(split)) => all.into_iter().filter(|case| split_part(split, case) == part).collect(),
-        _ => all,
+    let mut contents = Sha256::hashing();
+    let mut units = HashSet::new();
+    let wanted = |case: &Case| {
+        if let (Some(part), Some(split)) = (part, &suite.split)
+            && split_part(split, case) != part
+        {
+            return false;
+        }
+        let gap = if units.is_empty() { "" } else { "\n" };
+        contents.add(format!("{gap}{}", case.sha256).as_bytes());
+        units.insert(case.unit().to_owned());
+        true
     };
+    let cases = read_cases(&suite.cases, wanted).map_err(|error| {
+        CliError::usage(error.to_string()).hint("`provost suite check` says all that is wrong at once")
+    })?;
     if cases.is_empty() {
         return Err(CliError::usage("there is no case to run").hint("`provost suite check` shows the parts"));
     }
-    Ok((Arc::new(cases), part.map(|part| part.word().to_owned())))
+    let part = part.map(|part| part.word().to_owned());
+    Ok(Dealt { cases: Arc::new(cases), part, dataset: contents.done(), units: units.len() as u64 })
 }
 
 /// Names all that was asked for: a second call with the same `--out` must ask for the same.
@@ -325,12 +340,11 @@ fn inputs(matter: &Matter, args: &CertifyArgs) -> Result<Sha256, CliError> {
             texts.extend(launch::read_template(&arm.profile)?.map(String::into_bytes));
         }
     }
-    let cases: Vec<&Sha256> = matter.cases.iter().map(|case| &case.sha256).collect();
     // A ceiling that was too low may be raised: what was paid for under it is kept.
     let suite = Suite { budget: SuiteBudget::default(), ..(*matter.suite).clone() };
-    let rest = canonical(&(suite, cases, &matter.part, args.seed, args.allow_stubs, &args.rescore));
+    let rest = canonical(&(suite, &matter.dataset, &matter.part, args.seed, args.allow_stubs, &args.rescore));
     texts.push(rest);
-    texts.extend(matter.workspace.as_ref().map(|sha256| sha256.as_str().as_bytes().to_vec()));
+    texts.extend(matter.workspace.as_ref().map(|sha256| sha256.hex().as_str().as_bytes().to_vec()));
     let names: Vec<String> = texts.iter().map(|text| Sha256::of(text).to_string()).collect();
     Ok(Sha256::of(names.join("\n").as_bytes()))
 }

@@ -239,9 +239,7 @@ impl Course<'_> {
         let all: Vec<ScoreName> = own.keys().cloned().collect();
         let wanted = if plan.arms.iter().any(|arm| arm.fixed.stored.is_some()) { all } else { later };
         let lacks = |row: &Row| {
-            let none = |name: &ScoreName| {
-                self.sheet.score(name).is_some_and(|at| row.values.get(at).copied().flatten().is_none())
-            };
+            let none = |name: &ScoreName| self.sheet.score(name).is_some_and(|at| row.value(at).is_none());
             row.missing.is_none() && wanted.iter().any(none)
         };
         // What is still to be compared with an answer of the baseline needs that answer, however long it has been scored.
@@ -292,7 +290,7 @@ impl Course<'_> {
             for trial in 1..=u64::from(plan.suite.trials.count) {
                 for arm in 0..plan.arms.len() {
                     let place = Place { arm, case, trial: Trial(trial) };
-                    cells.extend(players::open_cell(plan, &arms, &self.matter.cases, &self.sheet, place));
+                    cells.extend(players::open_cell(plan, &arms, &self.sheet, place));
                 }
             }
         }
@@ -341,7 +339,8 @@ impl Course<'_> {
             let Some(player) = arm.players.first() else { continue };
             for case in Arc::clone(&self.matter.cases).iter() {
                 let template = arm.template.as_ref().unwrap_or(&template);
-                let task = template.render(case).map_err(|error| CliError::usage(error.to_string()))?;
+                let case = case.map_err(environment)?;
+                let task = template.render(&case).map_err(|error| CliError::usage(error.to_string()))?;
                 let text = engine::assemble(&player.files, &task);
                 for text in player.system.iter().chain([&text]) {
                     self.emitter.store(Kept::Prompt, text.as_bytes()).map_err(environment)?;

@@ -68,7 +68,7 @@ impl Course<'_> {
         let mut all = 0;
         for case in self.matter.cases.iter() {
             // A case that cannot be rendered is never sent.
-            let Ok(task) = template.render(case) else { continue };
+            let Ok(task) = template.render(&case.map_err(environment)?) else { continue };
             all += (system + engine::assemble(&arm.files, &task).len()) as u64;
         }
         Ok(all * u64::from(plan.suite.trials.count))

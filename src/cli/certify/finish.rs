@@ -1,6 +1,6 @@
 //! The end of a run of many cells: its verdict, its certificate, and everything that shows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,11 @@ use crate::cli::error::{CliError, environment};
 use crate::cli::run::no_run;
 use crate::engine::Clock;
 use crate::event::{
-    CellEnded, CellScored, Certified, Kind, MissingReason, Reason, RunEnded, RunOutcome, Sha256, Sheet,
-    Stored, TreatmentApplied, Verdict, VerdictReached,
+    CellIndex, Certified, Event, Kind, MissingReason, Reason, RunEnded, RunOutcome, Sha256, Sheet, Stored,
+    TreatmentApplied, Verdict, VerdictReached,
 };
-use crate::journal::{self, Manifest, Reader, RunDir, Texts, write_atomic_unsynced};
-use crate::report::grid::{self, GridView};
+use crate::journal::{self, Lines, Manifest, Reader, RunDir, Texts, write_atomic_unsynced};
+use crate::report::grid::{self, GridView, Standing, Stands};
 use crate::suite::GridEnd;
 
 use super::CertifyArgs;
@@ -174,27 +174,36 @@ pub(super) fn gate_error(error: &GateError) -> CliError {
 pub(super) struct Read {
     pub(super) sheet: Sheet,
     pub(super) ended: Option<RunEnded>,
-    cells: Vec<CellEnded>,
-    scored: Vec<CellScored>,
+    standing: Standing,
+    lines: Lines,
     treatments: Vec<TreatmentApplied>,
 }
 
 impl Read {
-    /// Reads the journal of a run, and those of its shards.
+    /// Reads the journal of a run.
     pub(super) fn open(dir: &RunDir) -> Result<Self, CliError> {
+        Self::open_seeing(dir, |_| ())
+    }
+
+    /// The same, and shows each event.
+    pub(super) fn open_seeing(dir: &RunDir, mut seen: impl FnMut(&Event)) -> Result<Self, CliError> {
         let mut read = Self {
             sheet: Sheet::default(),
             ended: None,
-            cells: Vec::new(),
-            scored: Vec::new(),
+            standing: Standing::default(),
+            lines: Lines::open(dir).map_err(environment)?,
             treatments: Vec::new(),
         };
-        for event in Reader::open(dir).map_err(environment)? {
+        let mut reader = Reader::open(dir).map_err(environment)?;
+        loop {
+            let at = reader.offset();
+            let Some(event) = reader.next() else { break };
             let event = event.map_err(environment)?;
-            read.sheet.apply(&event);
+            seen(&event);
+            if read.sheet.apply(&event) {
+                read.standing.put(&event, at);
+            }
             match event.kind {
-                Kind::CellEnded(ended) => read.cells.push(ended),
-                Kind::CellScored(scored) => read.scored.push(scored),
                 Kind::TreatmentApplied(applied) => read.treatments.push(applied),
                 Kind::RunEnded(ended) => read.ended = Some(ended),
                 Kind::RunResumed(_) => read.ended = None,
@@ -204,17 +213,9 @@ impl Read {
         Ok(read)
     }
 
-    /// Every text that the journal names.
-    pub(super) fn named(&self) -> BTreeSet<(Stored, Sha256)> {
-        let cells = self.cells.iter().filter(|cell| !cell.stored);
-        let prompts = cells
-            .flat_map(|cell| cell.prompts.iter())
-            .chain(self.scored.iter().flat_map(|scored| &scored.prompts))
-            .chain(self.treatments.iter().flat_map(|one| [&one.before_sha256, &one.after_sha256]));
-        let outputs = self.cells.iter().filter_map(|cell| cell.output_sha256.as_ref());
-        let outputs = outputs.chain(self.scored.iter().flat_map(|scored| &scored.replies));
-        let of = |kind| move |name: &Sha256| (kind, name.clone());
-        prompts.map(of(Stored::Prompt)).chain(outputs.map(of(Stored::Blob))).collect()
+    /// What stands of a cell.
+    fn stands(&self, cell: CellIndex) -> Option<Stands> {
+        self.standing.of(cell, |at| self.lines.at(at).ok())
     }
 
     /// The figures of a run without a gate.
@@ -255,14 +256,14 @@ pub(super) fn leave(
     let run_dir = dir.path().strip_prefix(&context.cwd).unwrap_or(dir.path()).display().to_string();
     let measured = read.measured();
     let measured = measured.as_ref();
+    let stands = |cell| read.stands(cell);
     let view = GridView {
         measured,
         sheet: &read.sheet,
         ended: read.ended.as_ref(),
         labels: &manifest.labels,
         texts: &text,
-        cells: &read.cells,
-        scored: &read.scored,
+        stands: &stands,
         treatments: &read.treatments,
         run_dir,
     };

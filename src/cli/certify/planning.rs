@@ -9,11 +9,11 @@ use crate::certify::{
 use crate::cli::error::{CliError, environment};
 use crate::cli::launch;
 use crate::event::{ArmFixed, ArmName, ArmRole, CaseFixed, CasesFixed, RunEnded, ScoreName, Sha256};
-use crate::journal::write_atomic;
+use crate::journal::{write_atomic, write_atomic_from};
 use crate::profile::Profile;
 use crate::suite::{Case, Scorers, Template};
 
-use super::draft::{Asked, cases_bytes, cases_path};
+use super::draft::{Asked, cases_path};
 use super::drive::Course;
 use super::finish;
 use super::players;
@@ -25,10 +25,8 @@ const CASES_AN_EVENT: usize = 500;
 impl Course<'_> {
     /// Makes the plan, applies the treatments, and writes it down.
     pub(super) async fn plan(&mut self, scorers: &Scorers) -> Result<Plan, NoPlan> {
-        let bytes = cases_bytes(&self.matter.cases)?;
-        let digests: Vec<&str> = self.matter.cases.iter().map(|case| case.sha256.as_str()).collect();
         let shared = Shared {
-            dataset: Sha256::of(digests.join("\n").as_bytes()),
+            dataset: self.matter.dataset.clone(),
             template: Sha256::of(self.matter.suite.cases.template.as_bytes()),
             scorers: self
                 .matter
@@ -52,15 +50,14 @@ impl Course<'_> {
             names.push(arm.fixed.name.clone());
             arms.push(arm);
         }
-        let units: std::collections::HashSet<&str> = self.matter.cases.iter().map(Case::unit).collect();
         let plan = Plan {
             format: certify::PLAN_FORMAT,
             suite: (*self.matter.suite).clone(),
             dir: self.matter.suite_dir.clone(),
             arms,
-            cases_sha256: Sha256::of(&bytes),
+            cases_sha256: self.matter.cases.sha256().clone(),
             cases: self.matter.cases.len() as u64,
-            units: units.len() as u64,
+            units: self.matter.units,
             part: self.matter.part.clone(),
             gate: self.matter.suite.gate.as_ref().map(|gate| certify::gate(gate, self.args.allow_stubs)),
             seed: self.manifest.seed,
@@ -70,7 +67,7 @@ impl Course<'_> {
         let text = String::from_utf8(plan.bytes()).map_err(environment)?;
         let plan: Plan =
             serde_json::from_str(&self.stage.secrets.redact_str(&text).0).map_err(environment)?;
-        write_atomic(&cases_path(&self.dir), &bytes).map_err(environment)?;
+        write_atomic_from(&cases_path(&self.dir), self.matter.cases.lines()).map_err(environment)?;
         write_atomic(&self.dir.plan(), &plan.bytes()).map_err(environment)?;
         Ok(plan)
     }
@@ -123,7 +120,8 @@ impl Course<'_> {
         };
         let template = Template::new(text).map_err(|error| wrong(&error))?;
         for case in self.matter.cases.iter() {
-            template.render(case).map_err(|error| wrong(&format!("case `{}`: {error}", case.id)))?;
+            let case = case.map_err(environment)?;
+            template.render(&case).map_err(|error| wrong(&format!("case `{}`: {error}", case.id)))?;
         }
         Ok(())
     }
@@ -208,19 +206,23 @@ impl Course<'_> {
                 self.dir.plan().display()
             )));
         }
-        let from = self.sheet.cases().len();
         let cases = Arc::clone(&self.matter.cases);
-        for (number, chunk) in cases.get(from..).unwrap_or_default().chunks(CASES_AN_EVENT).enumerate() {
-            let fixed = |case: &Case| CaseFixed {
-                without: scorers.without(case),
-                id: case.id.clone(),
-                group: case.group.clone(),
-                tags: case.tags.clone(),
-                sha256: case.sha256.clone(),
-            };
-            let from = (from + number * CASES_AN_EVENT) as u64;
-            let event = CasesFixed { from, cases: chunk.iter().map(fixed).collect() };
-            self.emitter.emit(event).map_err(environment)?;
+        let fixed = |case: Case| CaseFixed {
+            without: scorers.without(&case),
+            id: case.id,
+            group: case.group,
+            tags: case.tags,
+            sha256: case.sha256,
+        };
+        loop {
+            let from = self.sheet.cases().len();
+            let next = cases.iter_from(from).take(CASES_AN_EVENT).map(|case| case.map(fixed));
+            let next: Vec<CaseFixed> = next.collect::<Result<_, _>>().map_err(environment)?;
+            if next.is_empty() {
+                break;
+            }
+            self.emitter.emit(CasesFixed { from: from as u64, cases: next }).map_err(environment)?;
+            self.fold();
         }
         self.emitter.sync().map_err(environment)?;
         self.fold();
@@ -240,8 +242,8 @@ impl Course<'_> {
         if stored.plan().shared.scorers.get(name) != Some(own) {
             return None;
         }
-        let values = |case: &Case| stored.values(&case.sha256, plan.shared.trials, name);
-        Known::of(&self.matter.cases.iter().map(values).collect::<Vec<_>>())
+        let values = |case: Case| stored.values(&case.sha256, plan.shared.trials, name);
+        Known::of(&self.matter.cases.iter().map(|case| case.map(values)).collect::<Result<Vec<_>, _>>().ok()?)
     }
 
     pub(super) fn root(&self) -> PathBuf {

@@ -13,8 +13,8 @@ use crate::engine::Shutdown;
 use crate::event::{Place, ScoreName, Sha256, Sheet};
 use crate::profile::{self, Profile, Source, Suite};
 use crate::suite::{
-    Arm, CONCURRENCY, Case, Cell, Identity, Player, Scorers, Setting, Stage, StageError, Template, cell_seed,
-    workspace_sha256,
+    Arm, CONCURRENCY, CaseSet, Cell, Identity, Player, Scorers, Setting, Stage, StageError, Template,
+    cell_seed, workspace_sha256,
 };
 
 /// The profiles of judges, by the paths that the suite names.
@@ -164,7 +164,7 @@ pub(super) fn setting(
     stage: &Stage,
     shutdown: &Shutdown,
     plan: &Plan,
-    cases: &Arc<Vec<Case>>,
+    cases: &Arc<CaseSet>,
     scorers: Scorers,
     how: &How,
 ) -> Result<Setting, CliError> {
@@ -213,14 +213,9 @@ pub(super) struct ArmDigests {
 }
 
 /// The cell at a place, where it has no answer yet and is not one of a stored arm. `arms` as [`arm_digests`] gives them.
-pub(super) fn open_cell(
-    plan: &Plan,
-    arms: &[ArmDigests],
-    cases: &[Case],
-    sheet: &Sheet,
-    place: Place,
-) -> Option<Cell> {
-    let (index, planned, case) = (sheet.cell(place)?, plan.arms.get(place.arm)?, cases.get(place.case)?);
+pub(super) fn open_cell(plan: &Plan, arms: &[ArmDigests], sheet: &Sheet, place: Place) -> Option<Cell> {
+    let (index, planned, case) =
+        (sheet.cell(place)?, plan.arms.get(place.arm)?, sheet.cases().get(place.case)?);
     if planned.fixed.stored.is_some() {
         return None;
     }

@@ -355,7 +355,7 @@ fn cut_off(played: &Played) -> bool {
 /// A seed of its own for each text.
 fn seed(run: u64, name: &str, text: &str) -> u64 {
     let name = Sha256::of(format!("treatment\n{run}\n{name}\n{text}\n").as_bytes());
-    u64::from_str_radix(name.as_str().get(..16).unwrap_or_default(), 16).unwrap_or(run)
+    u64::from_str_radix(&format!("{name:.16}"), 16).unwrap_or(run)
 }
 
 /// Adds what asking came to.

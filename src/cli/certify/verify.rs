@@ -1,5 +1,6 @@
 //! `provost certify --verify`: derives every figure again, from the run directory alone.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::certify::{self, Body, CERTIFICATE_FORMAT, CERTIFICATE_TYPE, Certificate};
@@ -7,10 +8,10 @@ use crate::cli::Common;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
 use crate::cli::run::no_run;
-use crate::event::{Sha256, Stored};
+use crate::event::{Kind, Sha256, Stored};
 use crate::journal::{self, Manifest, RunDir, Texts};
 
-use super::draft::{read_plan, read_planned_cases};
+use super::draft::{planned_cases, read_plan};
 use super::finish::{Read, gate_error, sealed};
 
 /// Verifies a certificate. 0 when all of it holds, 1 when something does not.
@@ -89,21 +90,46 @@ fn wrong(dir: &RunDir, certificate: &Certificate) -> Result<Vec<String>, CliErro
 /// The body, derived from the plan and the journal; and the texts that are not what the journal names.
 fn derived(dir: &RunDir) -> Result<(Body, Vec<String>), CliError> {
     let Some(plan) = read_plan(dir)? else { return Err(CliError::not_good("plan.json is gone")) };
-    read_planned_cases(dir, &plan)?;
-    let read = Read::open(dir)?;
+    planned_cases(dir, &plan)?;
+    let mut named = BTreeSet::new();
+    let read = Read::open_seeing(dir, |event| name(&event.kind, &mut named))?;
     let reached = certify::decide(&read.sheet).map_err(|error| gate_error(&error))?;
     let mut texts = Vec::new();
     if read.sheet.plan().is_some_and(|fixed| fixed.plan_sha256 != plan.sha256()) {
         texts.push("plan.json is not the plan that the journal names".to_owned());
     }
     let held = Texts::open(dir).map_err(environment)?;
-    for (stored, sha256) in read.named() {
+    for (stored, sha256) in named {
         if held.get(stored, &sha256).is_none() {
             let kind = if stored == Stored::Prompt { "prompt" } else { "answer" };
             texts.push(format!("the {kind} {sha256} is gone, or is not what its name says"));
         }
     }
     Ok((Body::new(&plan, &reached), texts))
+}
+
+/// The texts that an event names.
+fn name(kind: &Kind, named: &mut BTreeSet<(Stored, Sha256)>) {
+    let mut all = |stored: Stored, names: &[Sha256]| {
+        named.extend(names.iter().map(|name| (stored, name.clone())));
+    };
+    match kind {
+        Kind::CellEnded(ended) => {
+            // A stored cell was sent its prompts in another run, which has them.
+            if !ended.stored {
+                all(Stored::Prompt, &ended.prompts);
+            }
+            all(Stored::Blob, ended.output_sha256.as_slice());
+        }
+        Kind::CellScored(scored) => {
+            all(Stored::Prompt, &scored.prompts);
+            all(Stored::Blob, &scored.replies);
+        }
+        Kind::TreatmentApplied(applied) => {
+            all(Stored::Prompt, &[applied.before_sha256.clone(), applied.after_sha256.clone()]);
+        }
+        _ => {}
+    }
 }
 
 fn differs(derived: &Body, certified: &Body) -> String {

@@ -137,7 +137,8 @@ pub(super) fn text(dir: &RunDir, name: &str) -> Result<u8, CliError> {
     let kinds = [Stored::Prompt, Stored::Blob];
     let all =
         kinds.into_iter().flat_map(|stored| texts.names(stored).into_iter().map(move |name| (stored, name)));
-    let mut found: Vec<(Stored, Sha256)> = all.filter(|(_, text)| text.as_str().starts_with(name)).collect();
+    let mut found: Vec<(Stored, Sha256)> =
+        all.filter(|(_, text)| text.hex().as_str().starts_with(name)).collect();
     // The same text may be a prompt and an answer.
     found.sort_by(|a, b| a.1.cmp(&b.1));
     found.dedup_by(|a, b| a.1 == b.1);

@@ -158,6 +158,19 @@ proptest! {
     ) {
         let events = taken_over(&said);
         let whole = fold(&events);
+        // What a row is made of is told, and nothing else can change one.
+        let mut sheet = blank();
+        for event in &events {
+            let before = sheet.rows.clone();
+            let told = sheet.apply(event);
+            prop_assert!(told || before == sheet.rows, "{event:?}");
+            let cell = match &event.kind {
+                Kind::CellEnded(ended) => Some(ended.cell),
+                Kind::CellScored(scored) => Some(scored.cell),
+                _ => None,
+            };
+            prop_assert!(!told || cell.is_some_and(|cell| sheet.row(cell).is_some()), "{event:?}");
+        }
         // Each time a part of them, from the beginning; then all.
         let mut again: Vec<Event> = Vec::new();
         for cut in cuts {
@@ -190,7 +203,7 @@ proptest! {
                 Says::Score(value) if *by == shard && *of == cell => Some(*value),
                 _ => None,
             });
-            prop_assert_eq!(row.values[0], score);
+            prop_assert_eq!(row.value(0), score);
         }
     }
 }

@@ -53,6 +53,30 @@ fn tails_are_the_last_lines_without_header_and_torn_end() {
 }
 
 #[test]
+fn each_event_is_found_where_its_line_begins() {
+    // Shorter and longer than what is read at once, and with its newline at every place about that.
+    let of = |length| match started() {
+        Kind::RunStarted(run) => Kind::RunStarted(RunStarted { task: "x".repeat(length), ..run }),
+        kind => kind,
+    };
+    let kinds = [10, 100_000, 3].into_iter().chain(1_500..2_100).chain([5]).map(of).collect();
+    let events = events(kinds);
+    let place = written(&events);
+    let (lines, mut reader) = (Lines::open(&place.dir).unwrap(), Reader::open(&place.dir).unwrap());
+    let mut places = Vec::new();
+    loop {
+        places.push(reader.offset());
+        if reader.next().is_none() {
+            break;
+        }
+    }
+    let end = places.pop().unwrap();
+    let found: Vec<Event> = places.iter().rev().map(|place| lines.at(*place).unwrap()).collect();
+    assert_eq!(found.into_iter().rev().collect::<Vec<_>>(), events);
+    assert!(lines.at(end).is_err() && lines.at(end + 1_000_000).is_err() && lines.at(places[2] + 1).is_err());
+}
+
+#[test]
 fn a_round_is_found_in_a_long_journal() {
     let mut kinds = vec![started()];
     (1..1500).for_each(|n| kinds.extend(round(n, 3)));

@@ -1,12 +1,12 @@
 //! The cells as CSV, for whoever wants to compute it by themselves.
 
 use super::{GridView, words};
-use crate::event::{MissingReason, Place, Row, ScoreName, Trial};
+use crate::event::{Mark, MissingReason, Place, Row, ScoreName, Trial};
 
 /// One row a cell, in the order of the plan; a cell that never ended is there as `not_run`.
 ///
 /// Columns: `cell`, `arm`, `role`, `case`, `group`, `tags` (split by `;`), `trial`, `missing` (why; empty when there is an
-/// answer), for each score `score.NAME` (from 0 to 1; empty is missing) and `passed.NAME` (`true`, `false` or empty), `usd`,
+/// answer), `cut` (whether the answer was cut at the output limit; empty without one), for each score `score.NAME` (from 0 to 1; empty is missing) and `passed.NAME` (`true`, `false` or empty), `usd`,
 /// `tokens` (what a budget counts; empty is unknown), `attempts`, `duration_ms`, `output_sha256`, `key`. Numbers are
 /// written so that they are read back bit by bit. Spend of attempts whose result came too late is in no row.
 ///
@@ -18,7 +18,7 @@ pub fn csv(view: &GridView<'_>) -> Result<String, ::csv::Error> {
     let scores: &[ScoreName] = sheet.plan().map_or(&[], |plan| &plan.scores);
     let of = |prefix: &str| scores.iter().map(|score| format!("{prefix}.{score}")).collect::<Vec<_>>();
     let mut head: Vec<String> =
-        ["cell", "arm", "role", "case", "group", "tags", "trial", "missing"].map(Into::into).into();
+        ["cell", "arm", "role", "case", "group", "tags", "trial", "missing", "cut"].map(Into::into).into();
     for (value, passed) in of("score").into_iter().zip(of("passed")) {
         head.extend([value, passed]);
     }
@@ -52,8 +52,9 @@ pub fn csv(view: &GridView<'_>) -> Result<String, ::csv::Error> {
 }
 
 fn row_of(row: &Row) -> Vec<String> {
-    let mut record = vec![row.missing.map_or_else(String::new, words::key)];
-    for (value, passed) in row.values.iter().zip(&row.passed) {
+    let cut = if row.missing.is_some() { String::new() } else { row.cut.to_string() };
+    let mut record = vec![row.missing.map_or_else(String::new, words::key), cut];
+    for Mark { value, passed } in &row.marks {
         record.push(value.map_or_else(String::new, |value| value.to_string()));
         record.push(passed.map_or_else(String::new, |passed| passed.to_string()));
     }

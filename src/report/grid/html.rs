@@ -15,6 +15,8 @@ mod svg;
 mod table;
 mod verdict;
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use minijinja::{Environment, Value, context, value};
 use serde::Serialize;
@@ -22,8 +24,8 @@ use sha2::Digest as _;
 
 use self::interval::Axis;
 use self::verdict::PlotRow;
-use super::{GridView, figure, foresight, outcome, words};
-use crate::event::{ArmRole, GateMode, PlanFixed, TreatmentApplied};
+use super::{GridView, Stands, figure, foresight, outcome, words};
+use crate::event::{ArmRole, CellIndex, GateMode, PlanFixed, TreatmentApplied};
 use crate::report::human::{clean, style};
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -74,10 +76,11 @@ fn facts(view: &GridView<'_>) -> Value {
     let inks = arms::inks(plan);
     let baseline = plan.arms.iter().position(|arm| arm.role == ArmRole::Baseline);
     let score = outcome::deciding(view.sheet).and_then(|name| view.sheet.score(name));
-    let standing = view.standing();
     let columns = table::Columns { score: score.unwrap_or_default(), baseline, inks: &inks };
-    let (rows, left) = table::rows(view.sheet, &standing, &columns);
-    let shown: Vec<usize> = rows.iter().map(|row| row.at).collect();
+    let shown = table::shown(view.sheet, &columns);
+    let left = view.sheet.cases().len() - shown.len();
+    let standing = standing(view, plan, &shown);
+    let rows = table::rows(view.sheet, &standing, &columns, &shown);
     let candidates: Vec<String> = plan
         .arms
         .iter()
@@ -117,6 +120,13 @@ fn facts(view: &GridView<'_>) -> Value {
     }
 }
 
+/// What stands of the cells of some cases.
+fn standing(view: &GridView<'_>, plan: &PlanFixed, cases: &[usize]) -> BTreeMap<CellIndex, Stands> {
+    let each = plan.arms.len() as u64 * plan.trials;
+    let cells = cases.iter().flat_map(|case| (*case as u64 * each..(*case as u64 + 1) * each).map(CellIndex));
+    cells.filter_map(|cell| Some((cell, (view.stands)(cell)?))).collect()
+}
+
 /// The plan, for the head and the foot of the page.
 fn of_plan(view: &GridView<'_>, plan: &PlanFixed) -> Value {
     let arms: Vec<Value> = plan
@@ -125,8 +135,8 @@ fn of_plan(view: &GridView<'_>, plan: &PlanFixed) -> Value {
         .map(|arm| {
             context! {
                 name => clean(arm.name.as_str()),
-                profile => arm.profile_sha256.as_str(),
-                provenance => arm.provenance_sha256.as_str(),
+                profile => arm.profile_sha256.to_string(),
+                provenance => arm.provenance_sha256.to_string(),
             }
         })
         .collect();
@@ -140,8 +150,8 @@ fn of_plan(view: &GridView<'_>, plan: &PlanFixed) -> Value {
         part => plan.part.as_deref().map(clean),
         uses => plan.uses,
         seed => plan.seed.to_string(),
-        sha256 => plan.plan_sha256.as_str(),
-        evidence => view.sheet.verdict().map(|reached| reached.evidence_sha256.as_str()),
+        sha256 => plan.plan_sha256.to_string(),
+        evidence => view.sheet.verdict().map(|reached| reached.evidence_sha256.to_string()),
         mde => plan.mde.map(|mde| figures::value(mde, plan.gate.as_ref().is_none_or(|gate| gate.mode != GateMode::Threshold))),
         mde_assumes => clean(plan.mde_assumes.as_deref().unwrap_or_default()),
         expected => (plan.expected.is_some() || plan.expected_usd.is_some()).then(|| foresight::expected(plan)),

@@ -10,14 +10,15 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use super::outcome::{self, Outcome, Tried};
-use super::view::Stands;
 use super::{GridView, account, figure, foresight, words};
-use crate::event::{ArmFixed, CellIndex, Certified, Place, PlanFixed, ScoreName, Trial, Verdict};
+use crate::event::{ArmFixed, Certified, Place, PlanFixed, ScoreName, Trial, Verdict};
 use crate::file::redact_shapes;
 use crate::text;
 
 /// Characters of one answer that are shown.
 const SHOWN_ANSWER: usize = 2000;
+/// Tests that are held at the same time.
+const CASES_AT_ONCE: usize = 256;
 /// Characters of answers that are shown in all.
 const SHOWN_ANSWERS: usize = 4_000_000;
 
@@ -26,35 +27,97 @@ const SHOWN_ANSWERS: usize = 4_000_000;
 /// # Errors
 /// When the XML cannot be written, which no text can cause: what XML does not know is left out.
 pub fn junit(view: &GridView<'_>) -> Result<String, quick_junit::SerializeError> {
-    let Some(plan) = view.sheet.plan() else { return render(&Report::new("provost")) };
+    let Some(plan) = view.sheet.plan() else { return Ok(Rendered::of(&Report::new("provost"))?.whole()) };
     let mut report = Report::new(plan.suite.as_str());
-    let certified = view.figures();
-    report.add_test_suites(gate(view, plan, certified));
-    let standing = view.standing();
+    let mut suites = String::new();
+    if let Some(gate) = gate(view, plan, view.figures()) {
+        count(&mut report, &gate);
+        suites.push_str(&Rendered::of_suite(gate)?.whole());
+    }
     let score = outcome::deciding(view.sheet);
     let mut room = SHOWN_ANSWERS;
     for (index, arm) in plan.arms.iter().enumerate() {
         let mut suite = TestSuite::new(arm.name.as_str());
         about(&mut suite, view, arm, score);
         let mut time = Duration::ZERO;
-        for case in 0..view.sheet.cases().len() {
-            let tried = tried(view, &standing, plan, index, case, score);
-            let took: u64 = tried.iter().filter_map(|tried| Some(tried.stands?.ended.duration_ms)).sum();
-            time += Duration::from_millis(took);
-            let mut test = test(view, &tried, case, score, &mut room);
-            test.set_classname(format!("{}.{}", plan.suite, arm.name)).set_time(Duration::from_millis(took));
-            suite.add_test_case(test);
+        let begin = suites.len();
+        let cases: Vec<usize> = (0..view.sheet.cases().len()).collect();
+        for some in cases.chunks(CASES_AT_ONCE) {
+            let mut part = TestSuite::new("part");
+            for case in some {
+                let tried = tried(view, plan, index, *case, score);
+                let took =
+                    tried.iter().filter_map(|tried| Some(tried.stands.as_ref()?.ended.duration_ms)).sum();
+                let took = Duration::from_millis(took);
+                time += took;
+                let mut test = test(view, &tried, *case, score, &mut room);
+                test.set_classname(format!("{}.{}", plan.suite, arm.name)).set_time(took);
+                part.add_test_case(test);
+            }
+            suite.tests += part.tests;
+            suite.skipped += part.skipped;
+            suite.errors += part.errors;
+            suite.failures += part.failures;
+            suites.push_str(&Rendered::of_suite(part)?.inside);
         }
         suite.set_time(time);
-        report.add_test_suite(suite);
+        count(&mut report, &suite);
+        let frame = Rendered::of_suite(suite)?;
+        suites.insert_str(begin, &(frame.head + &frame.inside));
+        suites.push_str(&frame.tail);
     }
-    render(&report)
+    let frame = Rendered::of(&report)?;
+    suites.insert_str(0, &frame.head);
+    suites.push_str(&frame.tail);
+    Ok(suites)
 }
 
-fn render(report: &Report) -> Result<String, quick_junit::SerializeError> {
-    let xml = report.to_string()?;
-    // The schema knows `skipped` of a suite, and not of the whole. No value of an attribute has a bare quote in it.
-    Ok(xml.replacen(&format!(" skipped=\"{}\" failures=", report.skipped), " failures=", 1))
+fn count(report: &mut Report, suite: &TestSuite) {
+    report.tests += suite.tests;
+    report.skipped += suite.skipped;
+    report.errors += suite.errors;
+    report.failures += suite.failures;
+}
+
+/// An element as it is written: a run has more tests than should be held as tests all at once, and the elements that hold
+/// them say in front how many there are.
+struct Rendered {
+    head: String,
+    inside: String,
+    tail: String,
+}
+
+impl Rendered {
+    /// The whole report, with no suite in it.
+    fn of(report: &Report) -> Result<Self, quick_junit::SerializeError> {
+        let xml = report.to_string()?;
+        // The schema knows `skipped` of a suite, and not of the whole. No value of an attribute has a bare quote in it.
+        let xml = xml.replacen(&format!(" skipped=\"{}\" failures=", report.skipped), " failures=", 1);
+        Ok(Self::cut(&xml, xml.find("<testsuites").unwrap_or(0), "testsuites"))
+    }
+
+    fn of_suite(suite: TestSuite) -> Result<Self, quick_junit::SerializeError> {
+        let mut report = Report::new("report");
+        report.add_test_suite(suite);
+        let xml = report.to_string()?;
+        let (from, to) = (xml.find("\n    <testsuite "), xml.rfind("\n</testsuites>"));
+        let suite = &xml[from.unwrap_or(0)..to.unwrap_or(xml.len())];
+        Ok(Self::cut(suite, 0, "testsuite"))
+    }
+
+    /// Cuts an element into its tags and what is between. Within an attribute and within text there is neither a bare `<`
+    /// nor a bare `>`.
+    fn cut(xml: &str, from: usize, tag: &str) -> Self {
+        let begin = xml[from..].find('>').map_or(xml.len(), |end| from + end + 1);
+        let end = xml.rfind(&format!("</{tag}>")).unwrap_or(xml.len());
+        let end = begin.max(begin + xml[begin..end].trim_end().len());
+        let cut = |range: std::ops::Range<usize>| xml[range].to_owned();
+        Self { head: cut(0..begin), inside: cut(begin..end), tail: cut(end..xml.len()) }
+    }
+
+    fn whole(self) -> String {
+        self.head + &self.inside + &self.tail
+    }
 }
 
 /// The gate: a test for each candidate.
@@ -62,9 +125,9 @@ fn gate(view: &GridView<'_>, plan: &PlanFixed, certified: Option<&Certified>) ->
     let gate = plan.gate.as_ref()?;
     let mut suite = TestSuite::new("gate");
     suite.add_property(("demand", foresight::demand(gate).as_str()));
-    suite.add_property(("plan_sha256", plan.plan_sha256.as_str()));
+    suite.add_property(("plan_sha256", plan.plan_sha256.hex().as_str()));
     if let Some(reached) = view.sheet.verdict() {
-        suite.add_property(("evidence_sha256", reached.evidence_sha256.as_str()));
+        suite.add_property(("evidence_sha256", reached.evidence_sha256.hex().as_str()));
     }
     let accounts = certified.map(|certified| account::accounts(view.sheet, certified)).unwrap_or_default();
     if accounts.is_empty() {
@@ -100,25 +163,24 @@ fn about(suite: &mut TestSuite, view: &GridView<'_>, arm: &ArmFixed, score: Opti
         suite.add_properties(value.as_deref().map(|value| (name, value)));
     }
     suite.add_properties(score.map(|score| ("score", score.as_str())));
-    suite.add_property(("provenance_sha256", arm.provenance_sha256.as_str()));
+    suite.add_property(("provenance_sha256", arm.provenance_sha256.hex().as_str()));
     for (name, value) in view.labels {
         suite.add_property((format!("label.{name}").as_str(), value.as_str()));
     }
 }
 
 /// All trials of a case on an arm.
-fn tried<'a>(
+fn tried(
     view: &GridView<'_>,
-    standing: &'a std::collections::BTreeMap<CellIndex, Stands<'a>>,
     plan: &PlanFixed,
     arm: usize,
     case: usize,
     score: Option<&ScoreName>,
-) -> Vec<Tried<'a>> {
+) -> Vec<Tried> {
     let one = |trial| {
-        let stands = view.sheet.cell(Place { arm, case, trial }).and_then(|cell| standing.get(&cell));
+        let stands = view.sheet.cell(Place { arm, case, trial }).and_then(view.stands);
         let outcome = match score {
-            Some(score) => outcome::outcome(stands, score),
+            Some(score) => outcome::outcome(stands.as_ref(), score),
             None => Outcome::Absent,
         };
         Tried { trial, outcome, stands }
@@ -128,18 +190,18 @@ fn tried<'a>(
 
 fn test(
     view: &GridView<'_>,
-    tried: &[Tried<'_>],
+    tried: &[Tried],
     case: usize,
     score: Option<&ScoreName>,
     room: &mut usize,
 ) -> TestCase {
     let passed = tried.iter().any(|tried| matches!(tried.outcome, Outcome::Passed | Outcome::Measured(_)));
     let absent = tried.iter().all(|tried| tried.outcome == Outcome::Absent);
-    let mut bad: Vec<(&Tried<'_>, NonSuccessKind, String)> =
+    let mut bad: Vec<(&Tried, NonSuccessKind, String)> =
         tried.iter().filter_map(|tried| Some((tried, kind(&tried.outcome)?, ty(&tried.outcome)))).collect();
     // What has failed says more than what is missing, so it comes first: it names the test's own outcome.
     bad.sort_by_key(|(_, kind, _)| *kind != NonSuccessKind::Failure);
-    let line = |tried: &Tried<'_>| {
+    let line = |tried: &Tried| {
         redact_shapes(&format!("trial {}: {}", tried.trial, tried.outcome.line())).into_owned()
     };
     let mut status = if passed {
@@ -177,7 +239,7 @@ fn test(
             .filter_map(|(at, name)| {
                 let arm = tried
                     .iter()
-                    .find_map(|tried| tried.stands)
+                    .find_map(|tried| tried.stands.as_ref())
                     .and_then(|it| view.sheet.arm(&it.ended.arm))?;
                 let (mean, count) = outcome::mean(view.sheet, arm, case, at)?;
                 Some(format!("{name}: {} over {}", figure::number(mean), text::plural(count, "trial")))
@@ -207,8 +269,8 @@ fn ty(outcome: &Outcome) -> String {
 }
 
 /// The beginning of an answer, while there is room for answers.
-fn answer(view: &GridView<'_>, tried: &Tried<'_>, room: &mut usize) -> String {
-    let sha256 = tried.stands.and_then(|stands| stands.ended.output_sha256.as_ref());
+fn answer(view: &GridView<'_>, tried: &Tried, room: &mut usize) -> String {
+    let sha256 = tried.stands.as_ref().and_then(|stands| stands.ended.output_sha256.as_ref());
     let Some(answer) = sha256.filter(|_| *room > 0).and_then(|sha256| (view.texts)(sha256)) else {
         return String::new();
     };

@@ -280,9 +280,9 @@ impl Page {
     }
 
     fn foot(&mut self, view: &GridView<'_>, plan: &PlanFixed) {
-        let mut parts = vec![format!("plan `{}`", short(plan.plan_sha256.as_str()))];
+        let mut parts = vec![format!("plan `{:.12}`", plan.plan_sha256)];
         if let Some(reached) = view.sheet.verdict() {
-            parts.push(format!("evidence `{}`", short(reached.evidence_sha256.as_str())));
+            parts.push(format!("evidence `{:.12}`", reached.evidence_sha256));
         }
         parts.push(format!("seed {}", plan.seed));
         if let Some(ended) = view.ended {
@@ -308,10 +308,6 @@ fn row(view: &GridView<'_>, arm: &ArmName, score: &ScoreName, moved: &outcome::M
 
 fn case(sheet: &Sheet, at: usize) -> &str {
     sheet.cases().get(at).map_or("", |case| case.id.as_str())
-}
-
-fn short(sha256: &str) -> &str {
-    sha256.get(..12).unwrap_or(sha256)
 }
 
 /// Foreign text as code: nothing in it is markup, a link or a mention of somebody.

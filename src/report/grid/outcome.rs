@@ -32,13 +32,13 @@ pub(super) enum Outcome {
 
 /// One trial of a case on an arm.
 #[derive(Clone, Debug)]
-pub(super) struct Tried<'a> {
+pub(super) struct Tried {
     /// Which repetition.
     pub(super) trial: Trial,
     /// What it came to.
     pub(super) outcome: Outcome,
     /// What stands of its cell; absent where it never ended.
-    pub(super) stands: Option<&'a Stands<'a>>,
+    pub(super) stands: Option<Stands>,
 }
 
 /// The score that decides; the first one where nothing does.
@@ -48,7 +48,7 @@ pub(super) fn deciding(sheet: &Sheet) -> Option<&ScoreName> {
 }
 
 /// The outcome of a cell in one score.
-pub(super) fn outcome(stands: Option<&Stands<'_>>, score: &ScoreName) -> Outcome {
+pub(super) fn outcome(stands: Option<&Stands>, score: &ScoreName) -> Outcome {
     let missing = |reason, why: &str| Outcome::Missing { reason, why: why.to_owned() };
     let Some(stands) = stands else { return missing(MissingReason::NotRun, "the run ended before its turn") };
     if let Some(gone) = &stands.ended.missing {
@@ -65,10 +65,34 @@ pub(super) fn outcome(stands: Option<&Stands<'_>>, score: &ScoreName) -> Outcome
     }
 }
 
+/// The same, as far as its row tells it: without what was seen or said.
+pub(super) fn glance(sheet: &Sheet, place: Place, score: usize) -> Outcome {
+    let missing = |reason| Outcome::Missing { reason, why: String::new() };
+    let Some(row) = sheet.at(place) else { return missing(MissingReason::NotRun) };
+    if let Some(reason) = row.missing {
+        return missing(reason);
+    }
+    let mark = row.marks.get(score).copied().unwrap_or_default();
+    match (mark.passed, mark.value) {
+        (Some(true), _) => Outcome::Passed,
+        (Some(false), value) => Outcome::Failed { value, why: String::new() },
+        (None, Some(value)) => Outcome::Measured(value),
+        (None, None) => {
+            let name = sheet.plan().and_then(|plan| plan.scores.get(score));
+            let without = sheet.cases().get(place.case).map_or(&[][..], |case| &case.without);
+            if name.is_some_and(|name| without.contains(name)) {
+                Outcome::Absent
+            } else {
+                missing(MissingReason::Judge)
+            }
+        }
+    }
+}
+
 /// The mean of a case's values on an arm, over the trials that have one, and how many these are.
 pub(super) fn mean(sheet: &Sheet, arm: usize, case: usize, score: usize) -> Option<(f64, u64)> {
     let trials = sheet.plan()?.trials;
-    let value = |trial| sheet.at(Place { arm, case, trial: Trial(trial) })?.values.get(score).copied()?;
+    let value = |trial| sheet.at(Place { arm, case, trial: Trial(trial) })?.value(score);
     let values: Vec<f64> = (1..=trials).filter_map(value).collect();
     let count = values.len() as u64;
     (count > 0).then(|| (values.iter().sum::<f64>() / super::figure::float(count), count))

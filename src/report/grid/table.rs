@@ -3,7 +3,9 @@
 use super::account::{self, Account};
 use super::columns::{Column, Columns, wrap};
 use super::{GridView, figure, foresight, outcome, words};
-use crate::event::{Certified, ClaimFigures, GateMode, Reason, ScoreName, Sheet, SliceFigures, Verdict};
+use crate::event::{
+    Certified, ClaimFigures, GateMode, Place, Reason, ScoreName, Sheet, SliceFigures, Trial, Verdict,
+};
 use crate::file::redact_shapes;
 use crate::report::human::style::{self, Ink, Look};
 use crate::text;
@@ -288,16 +290,16 @@ pub(super) fn why(
     case: usize,
     score: &ScoreName,
 ) -> String {
-    let id = &view.sheet.cases()[case].id;
-    let failed = view.cells.iter().filter(|cell| cell.arm == *arm && cell.case == *id).find_map(|cell| {
-        let scored = cell.scores.get(score).or_else(|| {
-            let later =
-                view.scored.iter().rev().find(|later| later.cell == cell.cell && later.score == *score);
-            later.map(|later| &later.scored)
-        })?;
-        scored.why.as_deref().filter(|_| scored.passed == Some(false))
+    let trials = view.sheet.plan().map_or(0, |plan| plan.trials);
+    let failed = view.sheet.arm(arm).and_then(|arm| {
+        (1..=trials).find_map(|trial| {
+            let cell = view.sheet.cell(Place { arm, case, trial: Trial(trial) })?;
+            let stands = (view.stands)(cell)?;
+            let scored = stands.score(score).filter(|scored| scored.passed == Some(false))?;
+            scored.why.clone()
+        })
     });
-    style::clean(&redact_shapes(failed.unwrap_or_default()))
+    style::clean(&redact_shapes(&failed.unwrap_or_default()))
 }
 
 fn candidate_name(certified: &Certified, shown: &str) -> String {

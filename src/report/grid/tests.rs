@@ -311,7 +311,7 @@ fn a_look_agrees_with_the_rows() {
             assert_eq!(arm["answered"], totals.answered, "{arm}");
             assert_eq!(arm["missing"], totals.missing.values().sum::<u64>(), "{arm}");
             let rows = sample.sheet.rows().filter(|(_, place, _)| place.arm == at);
-            let values: Vec<f64> = rows.filter_map(|(.., row)| row.values[score]).collect();
+            let values: Vec<f64> = rows.filter_map(|(.., row)| row.value(score)).collect();
             assert_eq!(arm["scored"], values.len(), "{arm}");
             let mean = values.iter().sum::<f64>() / figure::float(values.len() as u64);
             let is_mean = arm["mean"].as_f64().map_or(values.is_empty(), |it| (it - mean).abs() < 1e-12);

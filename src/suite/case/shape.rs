@@ -62,7 +62,7 @@ pub(super) fn case(
         }
     }
     let sha256 = digest(&fields, &contents);
-    let id = CaseId::new(id.unwrap_or_else(|| format!("c-{}", &sha256.as_str()[..16])));
+    let id = CaseId::new(id.unwrap_or_else(|| format!("c-{sha256:.16}")));
     let expected = fields.get("expected").filter(|value| !value.is_null()).cloned();
     Ok(Case { id, input, expected, tags, group, files, check, fields, sha256 })
 }
@@ -173,7 +173,7 @@ fn digest(fields: &Map<String, Value>, contents: &[(&Path, Sha256)]) -> Sha256 {
     object(fields, &mut bytes);
     for (to, sha256) in contents {
         bytes.push(b'\n');
-        bytes.extend_from_slice(sha256.as_str().as_bytes());
+        bytes.extend_from_slice(sha256.hex().as_str().as_bytes());
         bytes.push(b' ');
         bytes.extend_from_slice(to.to_string_lossy().as_bytes());
     }

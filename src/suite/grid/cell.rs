@@ -47,7 +47,7 @@ impl Identity<'_> {
 /// The seed of a cell: the same on every arm, and the same again when the cell is tried once more.
 pub fn cell_seed(seed: u64, case: &CaseId, trial: Trial) -> u64 {
     let name = Sha256::of(format!("seed\n{seed}\n{case}\n{trial}\n").as_bytes());
-    u64::from_str_radix(name.as_str().get(..16).unwrap_or_default(), 16).unwrap_or(seed)
+    u64::from_str_radix(&format!("{name:.16}"), 16).unwrap_or(seed)
 }
 
 /// Why a cell has no answer.

@@ -11,7 +11,7 @@ use crate::event::{
 
 use super::workspace::Work;
 use super::{Cell, Grid, Landed};
-use crate::suite::{Answered, Later};
+use crate::suite::{Answered, Case, Later};
 
 /// A score that has come.
 pub(super) struct Judged {
@@ -45,11 +45,11 @@ impl Grid<'_> {
     pub(super) fn score_at_once(
         &self,
         cell: &Cell,
+        case: &Case,
         output: &str,
         workspace: Option<&Arc<Work>>,
         check: Option<&Checked>,
     ) -> Scores {
-        let Some(case) = self.setting.cases.get(cell.place.case) else { return Scores::default() };
         self.setting.scorers.at_once(&Answered {
             case,
             output,
@@ -65,40 +65,40 @@ impl Grid<'_> {
     /// An answer of an earlier process, of which scores are wanted that it does not have.
     pub(super) fn score_stored(&mut self, cell: CellIndex, output: &str) -> io::Result<()> {
         let Some(place) = self.sheet.place(cell) else { return Ok(()) };
-        let Some(case) = self.setting.cases.get(place.case) else { return Ok(()) };
+        let Some(case) = self.setting.cases.get(place.case)? else { return Ok(()) };
         let answered = Answered {
-            case,
+            case: &case,
             output,
             workspace: None,
             check: None,
             cell,
             trial: place.trial,
-            seed: self.setting.seed(case, place.trial),
+            seed: self.setting.seed(&case, place.trial),
             rival: None,
         };
         for (score, scored) in self.setting.scorers.at_once(&answered) {
             let row = self.sheet.row(cell);
             let at = self.sheet.score(&score);
-            let there = row.zip(at).is_some_and(|(row, at)| row.values.get(at).copied().flatten().is_some());
+            let there = row.zip(at).is_some_and(|(row, at)| row.value(at).is_some());
             if there && !self.setting.rescore {
                 continue;
             }
             self.record(cell, score, Later { scored, ..Later::default() })?;
         }
-        self.score_later(cell, Some(output), None, None)
+        self.score_later(cell, &case, Some(output), None, None)
     }
 
     /// Begins the scores that take their time. `output` is `None` where the cell is missing.
     pub(super) fn score_later(
         &mut self,
         cell: CellIndex,
+        case: &Case,
         output: Option<&str>,
         workspace: Option<&Arc<Work>>,
         check: Option<&Checked>,
     ) -> io::Result<()> {
         let Some(place) = self.sheet.place(cell) else { return Ok(()) };
-        let (scorers, cases) = (Arc::clone(&self.setting.scorers), Arc::clone(&self.setting.cases));
-        let Some(case) = cases.get(place.case) else { return Ok(()) };
+        let scorers = Arc::clone(&self.setting.scorers);
         let names: Vec<ScoreName> = scorers.names_later().cloned().collect();
         let compared = names.iter().any(|name| scorers.needs_rival(name));
         let is_baseline = self.role(place) == Some(ArmRole::Baseline);
@@ -109,14 +109,12 @@ impl Grid<'_> {
             }
             let at = self.sheet.score(&score);
             let row = self.sheet.row(cell).zip(at);
-            if !self.setting.rescore
-                && row.is_some_and(|(row, at)| row.values.get(at).copied().flatten().is_some())
-            {
+            if !self.setting.rescore && row.is_some_and(|(row, at)| row.value(at).is_some()) {
                 continue;
             }
             let due = Due { cell, score, output, workspace: workspace.cloned(), check: check.cloned() };
             if !scorers.needs_rival(&due.score) {
-                self.score(due, None);
+                self.score(due, None)?;
             } else if is_baseline {
                 // It is what the others are compared with: neither better nor worse than itself.
                 let scored = Scored {
@@ -158,29 +156,21 @@ impl Grid<'_> {
                 Later { scored: Scored { why, ..Scored::default() }, ..Later::default() },
             );
         };
-        self.score(due, Some(rival));
-        Ok(())
+        self.score(due, Some(rival))
     }
 
     fn role(&self, place: Place) -> Option<ArmRole> {
         self.sheet.plan()?.arms.get(place.arm).map(|arm| arm.role)
     }
 
-    fn score(&mut self, due: Due, rival: Option<String>) {
-        let Some(place) = self.sheet.place(due.cell) else { return };
-        let (cases, scorers) = (Arc::clone(&self.setting.cases), Arc::clone(&self.setting.scorers));
-        let Some(case) = cases.get(place.case) else { return };
-        let seed = self.setting.seed(case, place.trial);
+    fn score(&mut self, due: Due, rival: Option<String>) -> io::Result<()> {
+        let Some(place) = self.sheet.place(due.cell) else { return Ok(()) };
+        let Some(case) = self.setting.cases.get(place.case)? else { return Ok(()) };
+        let seed = self.setting.seed(&case, place.trial);
+        let scorers = Arc::clone(&self.setting.scorers);
         self.flights.push(Box::pin(async move {
-            let Some(case) = cases.get(place.case) else {
-                return Landed::Judged(Box::new(Judged {
-                    cell: due.cell,
-                    score: due.score,
-                    later: Later::default(),
-                }));
-            };
             let answered = Answered {
-                case,
+                case: &case,
                 output: &due.output,
                 workspace: due.workspace.as_ref().map(|work| work.path.as_path()),
                 check: due.check.as_ref(),
@@ -192,6 +182,7 @@ impl Grid<'_> {
             let later = scorers.later(&answered, &due.score).await;
             Landed::Judged(Box::new(Judged { cell: due.cell, score: due.score, later }))
         }));
+        Ok(())
     }
 
     pub(super) fn judged(&mut self, judged: Judged) -> io::Result<()> {

@@ -141,7 +141,7 @@ fn list(dir: &Path, below: &Path, text: &mut Vec<u8>, left: &mut u64) -> io::Res
             let size = about.len();
             if size <= *left {
                 *left -= size;
-                put(what, contents(&path).map_err(failed)?.as_str().as_bytes());
+                put(what, contents(&path).map_err(failed)?.hex().as_str().as_bytes());
             } else {
                 put(what, size.to_string().as_bytes());
             }

@@ -90,7 +90,7 @@ fn mark(parts: &[(&str, &str)], salt: u64) -> String {
     }
     loop {
         let digest = Sha256::of(seen.as_bytes());
-        let mark = digest.as_str().get(..16).unwrap_or_default().to_owned();
+        let mark = format!("{digest:.16}");
         if !parts.iter().any(|(_, text)| text.contains(&mark)) {
             return mark;
         }

@@ -123,7 +123,7 @@ impl<'a> Sitting<'a> {
 /// A seed of its own for each question.
 fn seed(cell: u64, score: usize, asked: u32) -> u64 {
     let name = Sha256::of(format!("judge\n{cell}\n{score}\n{asked}\n").as_bytes());
-    u64::from_str_radix(name.as_str().get(..16).unwrap_or_default(), 16).unwrap_or(cell)
+    u64::from_str_radix(&format!("{name:.16}"), 16).unwrap_or(cell)
 }
 
 fn veiled(text: &str, secrets: &Secrets) -> Text {

@@ -13,7 +13,7 @@ pub(super) fn of(score: &Score, dir: &Path, judge: Option<&Player>) -> Sha256 {
     let mut tell = |what: &str, text: &[u8]| {
         told.push_str(what);
         told.push(' ');
-        told.push_str(Sha256::of(text).as_str());
+        told.push_str(Sha256::of(text).hex().as_str());
         told.push('\n');
     };
     let mut table = score.clone();

@@ -106,5 +106,5 @@ fn identity(called: &ToolCalled) -> String {
     let name: String =
         called.name.chars().filter(|c| c.is_ascii_graphic() && *c != ':').take(NAMED).collect();
     let digest = Sha256::of(format!("{}\n{}", called.name, called.about).as_bytes());
-    format!("{name} {}", digest.as_str().get(..8).unwrap_or_default())
+    format!("{name} {digest:.8}")
 }

@@ -90,7 +90,7 @@ impl<'a> Shelf<'a> {
 /// The JSON for the cells of `cases`, fit to stand in a script element.
 pub(super) fn json<'a>(
     view: &'a GridView<'a>,
-    standing: &'a BTreeMap<CellIndex, Stands<'a>>,
+    standing: &'a BTreeMap<CellIndex, Stands>,
     cases: &[usize],
 ) -> String {
     let Some(plan) = view.sheet.plan() else { return "null".to_owned() };
@@ -122,8 +122,8 @@ pub(super) fn json<'a>(
     in_script(&serde_json::to_string(&data).unwrap_or_else(|_| "null".to_owned()))
 }
 
-fn cell<'a>(stands: &'a Stands<'a>, place: Place, shelf: &mut Shelf<'a>) -> Cell<'a> {
-    let ended = stands.ended;
+fn cell<'a>(stands: &'a Stands, place: Place, shelf: &mut Shelf<'a>) -> Cell<'a> {
+    let ended = &stands.ended;
     let missing = ended.missing.as_ref().map(|missing| {
         let class = missing.class.map_or_else(String::new, |class| format!(", {class}"));
         format!("{}{class}: {}", words::missing(missing.reason), missing.evidence)

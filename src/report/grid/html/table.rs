@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::event::{CellIndex, Place, Sheet, Trial};
+use crate::event::{CellIndex, Place, PlanFixed, Sheet, Trial};
 use crate::report::human::clean;
 
 use super::super::outcome::{self, Outcome};
@@ -56,45 +56,78 @@ pub(super) struct Columns<'a> {
     pub(super) inks: &'a [String],
 }
 
-/// The rows, and how many cases there are no rows for. Where there is no room for all, cases with something to see go
-/// first: missing cells, then a difference between arms, then a difference between trials.
-pub(super) fn rows(
-    sheet: &Sheet,
-    standing: &BTreeMap<CellIndex, Stands<'_>>,
-    columns: &Columns<'_>,
-) -> (Vec<CaseRow>, usize) {
-    let Some(plan) = sheet.plan() else { return (Vec::new(), 0) };
+/// The cases that there are rows for. Where there is no room for all, cases with something to see go first: missing cells,
+/// then a difference between arms, then a difference between trials.
+pub(super) fn shown(sheet: &Sheet, columns: &Columns<'_>) -> Vec<usize> {
+    let Some(plan) = sheet.plan() else { return Vec::new() };
     let each = plan.arms.len() * usize::try_from(plan.trials).unwrap_or(usize::MAX).max(1);
     let room = (CELLS / each.max(1)).max(1);
-    let all = sheet.cases().len();
-    let mut rows: Vec<CaseRow> = (0..all).filter_map(|case| row(sheet, standing, columns, case)).collect();
-    if rows.len() > room {
-        rows.sort_by_key(|row| interest(&row.is));
-        rows.truncate(room);
-        rows.sort_by_key(|row| row.at);
+    let mut cases: Vec<usize> = (0..sheet.cases().len()).collect();
+    if cases.len() > room {
+        cases.sort_by_cached_key(|case| rank(&glance(sheet, plan, columns, *case)));
+        cases.truncate(room);
+        cases.sort_unstable();
     }
-    let left = all - rows.len();
-    (rows, left)
+    cases
 }
 
-fn interest(is: &str) -> usize {
-    ["missing", "worse", "better", "flaky", "failing"]
-        .iter()
-        .position(|word| is.split(' ').any(|is| is == *word))
-        .unwrap_or(usize::MAX)
+/// What a case is, as far as its rows tell it.
+fn glance(sheet: &Sheet, plan: &PlanFixed, columns: &Columns<'_>, case: usize) -> Vec<&'static str> {
+    let before = before(sheet, columns, case);
+    let mut is = Vec::new();
+    for arm in 0..plan.arms.len() {
+        let glance = |trial| outcome::glance(sheet, Place { arm, case, trial: Trial(trial) }, columns.score);
+        is.extend(words_of(&(1..=plan.trials).map(glance).collect::<Vec<_>>()));
+        is.push(way(lift(sheet, columns, before, arm, case)));
+    }
+    is
+}
+
+/// How soon a case is shown that is all that.
+fn rank(is: &[&str]) -> usize {
+    let order = ["missing", "worse", "better", "flaky", "failing"];
+    order.iter().position(|word| is.contains(word)).unwrap_or(usize::MAX)
+}
+
+/// The baseline's mean of a case.
+fn before(sheet: &Sheet, columns: &Columns<'_>, case: usize) -> Option<f64> {
+    outcome::mean(sheet, columns.baseline?, case, columns.score).map(|(mean, _)| mean)
+}
+
+/// What an arm's mean of a case is more than the baseline's.
+fn lift(sheet: &Sheet, columns: &Columns<'_>, before: Option<f64>, arm: usize, case: usize) -> Option<f64> {
+    let (mean, _) = outcome::mean(sheet, arm, case, columns.score)?;
+    (columns.baseline != Some(arm)).then_some(mean - before?)
+}
+
+fn way(lift: Option<f64>) -> &'static str {
+    match lift {
+        Some(lift) if lift > 1e-9 => "better",
+        Some(lift) if lift < -1e-9 => "worse",
+        _ => "same",
+    }
+}
+
+/// The rows of some cases.
+pub(super) fn rows(
+    sheet: &Sheet,
+    standing: &BTreeMap<CellIndex, Stands>,
+    columns: &Columns<'_>,
+    shown: &[usize],
+) -> Vec<CaseRow> {
+    shown.iter().filter_map(|case| row(sheet, standing, columns, *case)).collect()
 }
 
 fn row(
     sheet: &Sheet,
-    standing: &BTreeMap<CellIndex, Stands<'_>>,
+    standing: &BTreeMap<CellIndex, Stands>,
     columns: &Columns<'_>,
     at: usize,
 ) -> Option<CaseRow> {
     let plan = sheet.plan()?;
     let case = sheet.cases().get(at)?;
     let name = plan.scores.get(columns.score)?;
-    let before =
-        columns.baseline.and_then(|arm| outcome::mean(sheet, arm, at, columns.score)).map(|(mean, _)| mean);
+    let before = before(sheet, columns, at);
     let (mut arms, mut lifts, mut is) = (Vec::new(), Vec::new(), Vec::new());
     for (arm, fixed) in plan.arms.iter().enumerate() {
         let outcomes: Vec<Outcome> = (1..=plan.trials)
@@ -105,15 +138,11 @@ fn row(
             .collect();
         is.extend(words_of(&outcomes));
         let mean = outcome::mean(sheet, arm, at, columns.score).map(|(mean, _)| mean);
-        let lift = (columns.baseline != Some(arm)).then(|| Some(mean? - before?)).flatten();
+        let lift = lift(sheet, columns, before, arm, at);
         if columns.baseline != Some(arm) {
             lifts.push(lift);
         }
-        let way = match lift {
-            Some(lift) if lift > 1e-9 => "better",
-            Some(lift) if lift < -1e-9 => "worse",
-            _ => "same",
-        };
+        let way = way(lift);
         is.push(way);
         let marks = outcomes.iter().zip(1_u64..).map(|(outcome, trial)| mark(outcome, trial)).collect();
         arms.push(ArmCells {
@@ -179,7 +208,8 @@ mod tests {
 
     #[test]
     fn what_is_to_be_seen_goes_first() {
-        let ranks = ["missing worse", "worse flaky", "better", "flaky", "same failing", "same"].map(interest);
+        let ranks = ["missing worse", "worse flaky", "better", "flaky", "same failing", "same"]
+            .map(|is| rank(&is.split(' ').collect::<Vec<_>>()));
         assert!(ranks.is_sorted_by(|a, b| a < b), "{ranks:?}");
     }
 }

@@ -123,7 +123,7 @@ fn the_verdict_comes_first_with_its_reasons_and_all_that_it_rests_on() {
         assert!(html.contains(&super::figures::value(value, true)), "{value}");
     }
     for digest in [&reached.plan_sha256, &reached.evidence_sha256] {
-        assert!(html.contains(digest.as_str()));
+        assert!(html.contains(digest.hex().as_str()));
     }
     assert!(html.contains("1,240 units would settle"));
 }
@@ -132,7 +132,7 @@ fn the_verdict_comes_first_with_its_reasons_and_all_that_it_rests_on() {
 fn texts_open_from_the_page_and_are_what_was_written() {
     let sample = make(&wish("hostile"));
     let data = data(&html(&sample));
-    let answered = sample.cells.iter().find(|cell| cell.missing.is_none()).unwrap();
+    let answered = sample.cells().find(|cell| cell.missing.is_none()).unwrap();
     let held = data["cases"]["0"].as_array().unwrap();
     let cell = held.iter().find(|cell| cell["index"] == answered.cell.0).unwrap();
     let text = |place: &serde_json::Value| {
@@ -141,7 +141,10 @@ fn texts_open_from_the_page_and_are_what_was_written() {
     assert_eq!(text(&cell["output"]), sample.texts[answered.output_sha256.as_ref().unwrap()].as_str());
     assert_eq!(text(&cell["prompts"][0]), sample.texts[&answered.prompts[0]].as_str());
     let judged = cell["scores"].as_array().unwrap().iter().find(|score| score["name"] == "clarity").unwrap();
-    assert_eq!(text(&judged["replies"][0]), sample.texts[&sample.scored[0].replies[0]].as_str());
+    assert_eq!(
+        text(&judged["replies"][0]),
+        sample.texts[&sample.scored().next().unwrap().replies[0]].as_str()
+    );
     let linked = held
         .iter()
         .chain(data["cases"]["1"].as_array().unwrap())
@@ -172,7 +175,7 @@ fn of_a_huge_run_what_is_to_be_seen_is_listed_and_the_rest_is_counted() {
     let html = html(&sample);
     assert_eq!(html.matches("<tr class=\"row\"").count(), 10_000 / 15);
     assert!(html.contains("34 more cases are not listed here"));
-    let missing = sample.cells.iter().filter(|cell| cell.missing.is_some()).count();
+    let missing = sample.cells().filter(|cell| cell.missing.is_some()).count();
     assert_eq!(html.matches("class=\"gone\" title").count(), missing);
 }
 

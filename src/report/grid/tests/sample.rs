@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::event::{
-    CellEnded, CellScored, Certified, Event, Kind, RunEnded, Sha256, Sheet, Tally, TreatmentApplied,
-};
-use crate::report::grid::GridView;
+use crate::event::{CellIndex, Certified, Event, Kind, RunEnded, Sha256, Sheet, Tally, TreatmentApplied};
+use crate::report::grid::{GridView, Standing, Stands};
 use crate::report::samples::event;
 
 /// A run, as a report gets it.
@@ -18,8 +16,7 @@ pub(super) struct Sample {
     pub(super) labels: BTreeMap<String, String>,
     measured: Option<Certified>,
     ended: Option<RunEnded>,
-    cells: Vec<CellEnded>,
-    scored: Vec<CellScored>,
+    stands: Box<dyn Fn(CellIndex) -> Option<Stands>>,
     treatments: Vec<TreatmentApplied>,
     texts: fn(&Sha256) -> Option<String>,
 }
@@ -34,8 +31,7 @@ impl Sample {
             labels: BTreeMap::from([("model".to_owned(), "m-1".to_owned())]),
             measured: None,
             ended: None,
-            cells: Vec::new(),
-            scored: Vec::new(),
+            stands: Box::new(|_| None),
             treatments: Vec::new(),
             texts: |sha256| {
                 let answers = ["ok", "wrong <b>|`answer`</b> key sk-abcdef0123456789ghij \u{1b}[31mred"];
@@ -43,18 +39,21 @@ impl Sample {
             },
             events: Vec::new(),
         };
-        for event in &events {
-            sample.sheet.apply(event);
+        let mut standing = Standing::default();
+        for (at, event) in (0..).zip(&events) {
+            if sample.sheet.apply(event) {
+                standing.put(event, at);
+            }
             sample.tally.apply(event);
             match &event.kind {
-                Kind::CellEnded(ended) => sample.cells.push(ended.clone()),
-                Kind::CellScored(scored) => sample.scored.push(scored.clone()),
                 Kind::TreatmentApplied(applied) => sample.treatments.push(applied.clone()),
                 Kind::RunEnded(ended) => sample.ended = Some(ended.clone()),
                 _ => {}
             }
         }
-        sample.events = events;
+        sample.events = events.clone();
+        let read = move |at: u64| events.get(usize::try_from(at).ok()?).cloned();
+        sample.stands = Box::new(move |cell| standing.of(cell, &read));
         sample
     }
 
@@ -69,8 +68,7 @@ impl Sample {
             ended: self.ended.as_ref(),
             labels: &self.labels,
             texts: &self.texts,
-            cells: &self.cells,
-            scored: &self.scored,
+            stands: &self.stands,
             treatments: &self.treatments,
             run_dir: ".provost/runs/x".to_owned(),
         }

@@ -18,6 +18,7 @@ use crate::event::{
     SliceFigures, Spend, TreatmentApplied, Trial, Usage, Verdict, VerdictReached,
 };
 use crate::report::GridView;
+use crate::report::grid::Standing;
 
 /// What is asked of a made-up run.
 pub(super) struct Wish {
@@ -39,8 +40,8 @@ pub(super) struct Wish {
 /// A made-up run.
 pub(super) struct Sample {
     pub(super) sheet: Sheet,
-    pub(super) cells: Vec<CellEnded>,
-    pub(super) scored: Vec<CellScored>,
+    pub(super) events: Vec<Event>,
+    standing: Standing,
     pub(super) treatments: Vec<TreatmentApplied>,
     pub(super) texts: BTreeMap<Sha256, String>,
     pub(super) labels: BTreeMap<String, String>,
@@ -55,14 +56,15 @@ const TAGS: [&str; 5] = ["arithmetic", "dates", "long-context", "tool-use", "mul
 impl Sample {
     pub(super) fn view<R>(&self, look: impl FnOnce(&GridView<'_>) -> R) -> R {
         let texts = |sha256: &Sha256| self.texts.get(sha256).cloned();
+        let read = |at: u64| self.events.get(usize::try_from(at).ok()?).cloned();
+        let stands = |cell| self.standing.of(cell, read);
         look(&GridView {
             sheet: &self.sheet,
             measured: self.measured.as_ref(),
             ended: self.ended.as_ref(),
             labels: &self.labels,
             texts: &texts,
-            cells: &self.cells,
-            scored: &self.scored,
+            stands: &stands,
             treatments: &self.treatments,
             run_dir: ".provost/runs/20261121T024501Z-certify-k3f9".to_owned(),
         })
@@ -70,7 +72,27 @@ impl Sample {
 
     fn tell(&mut self, kind: Kind) {
         let at = crate::report::samples::start();
-        self.sheet.apply(&Event { seq: Seq(1), at, node: NodeId::root(), kind });
+        let event = Event { seq: Seq(1), at, node: NodeId::root(), kind };
+        if self.sheet.apply(&event) {
+            self.standing.put(&event, self.events.len() as u64);
+        }
+        self.events.push(event);
+    }
+
+    /// The ends of cells.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &CellEnded> {
+        self.events.iter().filter_map(|event| match &event.kind {
+            Kind::CellEnded(ended) => Some(ended),
+            _ => None,
+        })
+    }
+
+    /// The scores that came later.
+    pub(super) fn scored(&self) -> impl Iterator<Item = &CellScored> {
+        self.events.iter().filter_map(|event| match &event.kind {
+            Kind::CellScored(scored) => Some(scored),
+            _ => None,
+        })
     }
 
     fn text(&mut self, text: String) -> Sha256 {
@@ -87,8 +109,8 @@ fn chance(item: u64, axis: u64) -> f64 {
 pub(super) fn make(wish: &Wish) -> Sample {
     let mut sample = Sample {
         sheet: Sheet::default(),
-        cells: Vec::new(),
-        scored: Vec::new(),
+        events: Vec::new(),
+        standing: Standing::default(),
         treatments: Vec::new(),
         texts: BTreeMap::new(),
         labels: [("model", "m-1"), ("prompt", "v12")]
@@ -294,8 +316,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
         duration_ms: 400 + (chance(index.0, 14) * 2_600.0) as u64,
         transcript: index.0.is_multiple_of(2).then(|| format!("rounds/root.c{index}-1.log")),
     };
-    sample.tell(Kind::CellEnded(ended.clone()));
-    sample.cells.push(ended);
+    sample.tell(Kind::CellEnded(ended));
     if gone {
         return;
     }
@@ -322,8 +343,7 @@ fn cell(sample: &mut Sample, wish: &Wish, plan: &PlanFixed, case: &CaseFixed, pl
         origin: None,
         model: Some("judge-3".to_owned()),
     };
-    sample.tell(Kind::CellScored(judged.clone()));
-    sample.scored.push(judged);
+    sample.tell(Kind::CellScored(judged));
 }
 
 /// Mean and bounds of values; `z` standard errors to each side.
