@@ -18,6 +18,8 @@ pub(super) enum Column {
     Figure,
     /// Figures that are left out where names would have to be cut short, the last one first.
     Spare,
+    /// The same with names.
+    SpareName,
 }
 
 /// Rows under a head.
@@ -53,7 +55,7 @@ impl Columns {
                 self.rows.iter().any(|(_, cells)| cells.get(*at).is_some_and(|cell| !cell.is_empty()))
             })
             .collect();
-        let spare = |at: &usize| self.head[*at].1 == Column::Spare;
+        let spare = |at: &usize| matches!(self.head[*at].1, Column::Spare | Column::SpareName);
         let needed = |shown: &[usize]| shown.iter().map(|at| self.widest(*at) + GAP).sum::<usize>();
         while needed(&shown) > width + GAP
             && let Some(at) = shown.iter().rposition(spare)
@@ -92,7 +94,10 @@ impl Columns {
         let gaps = shown.len().saturating_sub(1) * GAP;
         // The widest name gives way first.
         while widths.iter().sum::<usize>() + gaps > width {
-            let names = shown.iter().zip(&mut widths).filter(|(at, _)| self.head[**at].1 == Column::Name);
+            let names = shown
+                .iter()
+                .zip(&mut widths)
+                .filter(|(at, _)| matches!(self.head[**at].1, Column::Name | Column::SpareName));
             match names.map(|(_, width)| width).max() {
                 Some(widest) if *widest > LEAST_NAME => *widest -= 1,
                 _ => break,

@@ -27,6 +27,8 @@ pub struct GridRow {
     pub suite: String,
     /// The candidate; or an arm of a run that only measured.
     pub arm: String,
+    /// What was done to its prompt.
+    pub treatment: Option<String>,
     /// The score that decides.
     pub score: Option<ScoreName>,
     /// What was to be shown.
@@ -79,6 +81,7 @@ pub fn grid_rows(
             labels: labels.clone(),
             suite: plan.suite.clone(),
             arm: arm.name.to_string(),
+            treatment: arm.treatment.clone(),
             score: score.clone(),
             mode: gate.map(|gate| gate.mode),
             verdict: candidate.and_then(|candidate| candidate.verdict),
@@ -158,12 +161,22 @@ fn place(rows: &[GridRow]) -> &str {
     first.get(..length).and_then(|same| same.rfind('/')).map_or("", |at| &first[..=at])
 }
 
-/// A row in words: run, varying labels, arm, verdict, effect, bounds, mean, answered, spend.
+/// Whether the labels and treatments of the rows say which is which, and where they do not: whether runs and treatments do.
+fn named_by(rows: &[GridRow]) -> (bool, bool) {
+    let all = |names: BTreeSet<_>| names.len() == rows.len();
+    let labels = rows.iter().map(|row| (Some(&row.labels), None, &row.treatment)).collect();
+    let runs = rows.iter().map(|row| (None, Some(&row.run), &row.treatment)).collect();
+    (all(labels), all(runs))
+}
+
+/// A row in words.
 struct Shown {
     run: String,
     labels: Vec<String>,
+    treatment: String,
     arm: String,
     verdict: String,
+    why: String,
     effect: String,
     bounds: String,
     mean: String,
@@ -176,19 +189,17 @@ fn shown(row: &GridRow, varying: &[String], place: &str) -> Shown {
     let lift = row.mode != Some(GateMode::Threshold);
     let (word, ink) = words::verdict(row.verdict);
     let reasons: Vec<String> = row.reasons.iter().map(words::key).collect();
-    let verdict = match (row.verdict, reasons.is_empty(), row.mode) {
-        (None, _, Some(_)) => "no verdict".to_owned(),
-        (_, true, _) => word.to_owned(),
-        (_, false, _) => format!("{word}: {}", reasons.join(", ")),
-    };
+    let verdict = if row.verdict.is_none() && row.mode.is_some() { "no verdict" } else { word };
     Shown {
         run: style::clean(row.run.strip_prefix(place).unwrap_or(&row.run)),
         labels: varying
             .iter()
             .map(|name| row.labels.get(name).map_or_else(String::new, |it| style::clean(it)))
             .collect(),
+        treatment: row.treatment.as_deref().map_or_else(String::new, style::clean),
         arm: style::clean(&row.arm),
-        verdict,
+        verdict: verdict.to_owned(),
+        why: reasons.join(", "),
         effect: row.effect.map_or_else(String::new, |effect| figure::effect(effect.mean, lift)),
         bounds: row.effect.map_or_else(String::new, |effect| figure::bounds(&effect, lift)),
         mean: row.mean.map_or_else(|| "unknown".to_owned(), |mean| figure::number(mean.mean)),
@@ -203,27 +214,30 @@ pub fn rows_table(rows: &[GridRow], look: Look, width: usize) -> String {
     let (varying, mut shared) = labels(rows);
     let place = place(rows);
     shared.extend((!place.is_empty()).then(|| format!("in {place}")));
-    // One arm a run needs no column for it.
-    let runs: BTreeSet<&String> = rows.iter().map(|row| &row.run).collect();
-    let several = runs.len() < rows.len();
-    let mut head: Vec<(&str, Column)> = vec![("run", Column::Name)];
+    let (by_labels, by_run) = named_by(rows);
+    let mut head: Vec<(&str, Column)> =
+        vec![("run", if by_labels { Column::SpareName } else { Column::Name })];
     head.extend(varying.iter().map(|name| (name.as_str(), Column::Name)));
     head.extend([
+        ("treatment", Column::Name),
         ("arm", Column::Name),
-        ("verdict", Column::Name),
+        ("verdict", Column::Text),
         ("effect", Column::Figure),
         ("bounds", Column::Text),
         ("mean", Column::Figure),
+        ("spend", Column::Spare),
         ("answered", Column::Spare),
-        ("spend", Column::Figure),
+        ("why", Column::SpareName),
     ]);
     let mut columns = Columns::new(&head);
     for row in rows {
         let shown = shown(row, &varying, place);
         let mut cells = vec![shown.run];
         cells.extend(shown.labels);
-        cells.push(if several { shown.arm } else { String::new() });
-        cells.extend([shown.verdict, shown.effect, shown.bounds, shown.mean, shown.answered, shown.spend]);
+        cells.push(shown.treatment);
+        cells.push(if by_labels || by_run { String::new() } else { shown.arm });
+        cells.extend([shown.verdict, shown.effect, shown.bounds, shown.mean]);
+        cells.extend([shown.spend, shown.answered, shown.why]);
         columns.row(shown.ink, cells);
     }
     let mut lines = Vec::new();
@@ -253,8 +267,11 @@ pub fn rows_markdown(rows: &[GridRow]) -> String {
     };
     let mut head: Vec<String> = vec!["run".to_owned()];
     head.extend(varying.iter().map(|name| markdown::code(name)));
+    let treated = rows.iter().any(|row| row.treatment.is_some());
+    head.extend(treated.then(|| "treatment".to_owned()));
     head.extend(["arm", "verdict", "effect", "bounds", "mean", "answered", "spend"].map(str::to_owned));
-    let rule = (0..head.len()).map(|at| if at < varying.len() + 3 { ":--" } else { "--:" }.to_owned());
+    let names = head.len() - 5;
+    let rule = (0..head.len()).map(|at| if at < names { ":--" } else { "--:" }.to_owned());
     let rule: Vec<String> = rule.collect();
     line(head);
     line(rule);
@@ -262,9 +279,10 @@ pub fn rows_markdown(rows: &[GridRow]) -> String {
         let shown = shown(row, &varying, place);
         let mut cells = vec![markdown::code(&shown.run)];
         cells.extend(shown.labels.iter().map(|label| markdown::code(label)));
+        cells.extend(treated.then(|| markdown::code(&shown.treatment)));
         cells.extend([
             markdown::code(&shown.arm),
-            shown.verdict,
+            if shown.why.is_empty() { shown.verdict } else { format!("{}: {}", shown.verdict, shown.why) },
             shown.effect,
             shown.bounds.replace('[', "\\["),
             shown.mean,
@@ -285,7 +303,7 @@ pub fn rows_markdown(rows: &[GridRow]) -> String {
     text
 }
 
-/// The rows as CSV: `run`, each label as `label.NAME`, `suite`, `arm`, `score`, `verdict`, `reasons` (split by `;`), `effect`,
+/// The rows as CSV: `run`, each label as `label.NAME`, `suite`, `arm`, `treatment`, `score`, `verdict`, `reasons` (split by `;`), `effect`,
 /// `effect_low`, `effect_high`, `mean`, `mean_low`, `mean_high`, `answered`, `dealt`, `usd` and `tokens` (empty is unknown),
 /// `exit_code`.
 ///
@@ -300,6 +318,7 @@ pub fn rows_csv(rows: &[GridRow]) -> Result<String, ::csv::Error> {
         [
             "suite",
             "arm",
+            "treatment",
             "score",
             "verdict",
             "reasons",
@@ -317,7 +336,7 @@ pub fn rows_csv(rows: &[GridRow]) -> Result<String, ::csv::Error> {
     for row in rows {
         let mut record = vec![row.run.clone()];
         record.extend(names.iter().map(|name| row.labels.get(*name).cloned().unwrap_or_default()));
-        record.extend([row.suite.clone(), row.arm.clone()]);
+        record.extend([row.suite.clone(), row.arm.clone(), row.treatment.clone().unwrap_or_default()]);
         record.push(row.score.as_ref().map_or_else(String::new, ToString::to_string));
         record.push(row.verdict.map_or_else(String::new, words::key));
         record.push(row.reasons.iter().map(words::key).collect::<Vec<_>>().join(";"));
@@ -344,7 +363,7 @@ pub fn rows_csv(rows: &[GridRow]) -> Result<String, ::csv::Error> {
 pub fn rows_json(rows: &[GridRow]) -> Value {
     let row = |row: &GridRow| {
         json!({
-            "run": row.run, "labels": row.labels, "suite": row.suite, "arm": row.arm, "score": row.score,
+            "run": row.run, "labels": row.labels, "suite": row.suite, "arm": row.arm, "treatment": row.treatment, "score": row.score,
             "verdict": row.verdict, "reasons": row.reasons, "effect": row.effect, "mean": row.mean,
             "answered": row.answered, "dealt": row.dealt,
             "usd": row.spend.usd_known.then_some(row.spend.usd),
