@@ -15,7 +15,8 @@ always writes: journal, prompts, answers, result, certificate and the reports.
   wall, CPU   of the whole call with its start, seconds; CPU of it and its children     RSS   the largest of its processes
   kept        cases with an answer that scores            KB/case   journal, prompts and answers on disk (provost)
 
-`--cells` runs a suite of so many cases once, looks at the memory on the way, and calls it again when all is done.
+`--cells` runs a suite of so many cases once, looks at the memory on the way, and calls it again when all is done. Then the
+journal is cut where 100 cells were left, as after a kill, and what is measured is the time from the call to its first request.
 Peers: see benches/fleet.py, whose `--peers` directory this takes.
 """
 
@@ -25,6 +26,7 @@ import json
 import os
 import pathlib
 import resource
+import socket
 import statistics
 import subprocess
 import sys
@@ -314,7 +316,31 @@ def large(given):
         print(f"  called again when all is there: exit {again[0].code}, wall {min(took.wall for took in again):.2f} s, CPU {min(took.cpu for took in again):.2f} s, {again[0].rss:.0f} MB")
         for line in (place.path / "said").read_text().splitlines()[-4:]:
             print(f"  | {line}")
-    server.stop()
+        server.stop()
+        took = [first_request(command, environment, place, server.url, given.cells) for _ in range(5)]
+        print(f"  gone on with when 100 cells were left: first request after {statistics.median(took):.2f} [{min(took):.2f}] s")
+
+
+def first_request(command, environment, place, url, cells, left=100):
+    """Cuts the last cells off, calls again, and waits for somebody to ask."""
+    journal = place.path / "run/journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    ends = [at for at, line in enumerate(lines) if b'"cell.ended"' in line]
+    lines = lines[: ends[cells - left]] if len(ends) > cells - left else lines
+    journal.write_bytes(b"".join(lines))
+    for gone in ("certificate.json", "index.json"):
+        (place.path / "run" / gone).unlink(missing_ok=True)
+    with socket.create_server(("127.0.0.1", int(url.split(":")[2].split("/")[0]))) as ear:
+        ear.settimeout(60)
+        begun = time.monotonic()
+        child = subprocess.Popen([str(word) for word in command], env=environment, cwd=place.path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            asked, _ = ear.accept()
+            asked.recv(1)
+            return time.monotonic() - begun
+        finally:
+            child.kill()
+            child.wait()
 
 
 def main():
