@@ -105,7 +105,7 @@ _provost() {
             return 0
             ;;
         provost__subcmd__cell)
-            opts="-j -q -v -h --plan --index --missing --jobs --json --root --color --quiet --verbose --help"
+            opts="-j -q -v -h --plan --index --missing --allow-different --jobs --json --root --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -38,7 +38,6 @@
 
 use super::claim::{FEW, Tested};
 use super::coverage::{covered, cut_short, has_stubs, matched, on_usage};
-use super::cut;
 use super::digest::evidence_sha256;
 use super::docket::{Docket, planned};
 use super::early::{complete, looks};
@@ -46,6 +45,7 @@ use super::error::GateError;
 use super::figures;
 use super::foresight::{sees, settle};
 use super::guard::{Guarded, Savings, savings};
+use super::remark;
 use super::round::{Judged, Round};
 use super::slices::slices;
 use super::tidy::tidy;
@@ -77,7 +77,7 @@ pub fn decide(sheet: &Sheet) -> Result<VerdictReached, GateError> {
         let all: Vec<usize> = (0..docket.units.len()).collect();
         evaluate(&docket, &all, true)?
     };
-    certified.remarks.extend(cut::remark(sheet));
+    certified.remarks.extend(remark::remarks(sheet));
     tidy(&mut certified);
     Ok(VerdictReached {
         verdict,
@@ -91,7 +91,7 @@ pub fn decide(sheet: &Sheet) -> Result<VerdictReached, GateError> {
 pub fn measure(sheet: &Sheet) -> Result<Certified, GateError> {
     planned(sheet)?;
     let units = units(sheet.cases());
-    let remarks = cut::remark(sheet).into_iter().collect();
+    let remarks = remark::remarks(sheet).collect();
     let mut certified = Certified { arms: arms(sheet, &units)?, remarks, ..Certified::default() };
     tidy(&mut certified);
     Ok(certified)

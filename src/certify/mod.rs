@@ -18,6 +18,7 @@ mod figures;
 mod foresight;
 mod guard;
 mod plan;
+mod remark;
 mod round;
 mod sequence;
 mod slices;

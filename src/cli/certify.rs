@@ -72,7 +72,7 @@ pub(crate) struct CertifyArgs {
     /// Accept cells without any reported usage, of every arm; `agent.offline` says it of one profile
     #[arg(long)]
     allow_stubs: bool,
-    /// Compare with a stored run whose cases, template, trials or scores are others
+    /// Compare with a stored run whose cases, template, trials or scores are others; go on with a plan of another provost
     #[arg(long)]
     allow_different: bool,
     /// Refuse to begin where the chance to see `--effect` is smaller

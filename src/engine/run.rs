@@ -147,6 +147,7 @@ pub async fn run(plan: Plan, parts: Parts, taken: Option<Taken>) -> Result<RunEn
                 cut_bytes: taken.cut_bytes,
                 in_doubt: taken.tally.in_doubt(),
                 pid: plan.pid,
+                binary: None,
             };
             (taken.tally, taken.answer, taken.replay, Some(resumed))
         }

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ArmName, CaseFixed, CellEnded, CellIndex, CellScored, Event, FaultClass, Kind, MissingReason, Origin,
@@ -124,6 +124,8 @@ pub struct Sheet {
     taken: BTreeMap<ShardName, Seq>,
     /// Of each shard that nobody writes any more: the bytes of its journal that were looked at.
     merged: BTreeMap<ShardName, u64>,
+    /// What has run cells and is not the program that the plan was made with.
+    binaries: BTreeSet<String>,
     verdict: Option<VerdictReached>,
 }
 
@@ -151,7 +153,8 @@ impl Sheet {
                     self.treatments.bill(applied.usage.as_ref());
                 }
             }
-            Kind::RunResumed(_) => {
+            Kind::RunResumed(resumed) => {
+                self.binaries.extend(resumed.binary.clone());
                 self.lost_treatments += self.treating;
                 self.treating = 0;
                 self.lost += self.open.values().sum::<u64>();
@@ -281,6 +284,11 @@ impl Sheet {
         self.merged.get(shard).copied()
     }
 
+    /// What has run cells and is not the program that the plan was made with: version and hash of each.
+    pub fn binaries(&self) -> impl Iterator<Item = &str> {
+        self.binaries.iter().map(String::as_str)
+    }
+
     /// The verdict; absent where the run has gone on since.
     pub fn verdict(&self) -> Option<&VerdictReached> {
         self.verdict.as_ref()
@@ -302,6 +310,9 @@ impl Sheet {
             return false;
         }
         self.taken.insert(origin.shard.clone(), origin.seq);
+        if let Some(binary) = &origin.binary {
+            self.binaries.insert(binary.clone());
+        }
         true
     }
 

@@ -1,6 +1,7 @@
 //! `provost certify` from outside: real processes against a server on this machine that counts what it is asked.
 
 mod before;
+mod binary;
 mod cells;
 mod cut;
 mod interrupted;

@@ -41,6 +41,9 @@ pub(crate) struct CellArgs {
     /// Print the places of the cells that have no answer yet, such as `3,7-9`; nothing when all have one
     #[arg(long)]
     missing: bool,
+    /// Run them although this is not the provost that the plan was made with; the certificate says so
+    #[arg(long, conflicts_with = "missing")]
+    allow_different: bool,
     /// Cells in flight, instead of what the suite and the endpoints say
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
@@ -91,7 +94,8 @@ pub(crate) fn cell(context: &Context, common: &Common, args: &CellArgs) -> Resul
         launch::refuse_veiled(&arm.profile)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(environment)?;
-    let work = Work { context, common, args, run, manifest, plan, matter, sheet };
+    let binary = super::planning::other_binary(&plan, args.allow_different)?;
+    let work = Work { context, common, args, run, manifest, plan, matter, sheet, binary };
     let code = runtime.block_on(work.drive(cells));
     // A thread that still waits for a pipe must not keep us.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -136,6 +140,8 @@ struct Work<'a> {
     matter: Matter,
     /// What all journals of the run hold together.
     sheet: Sheet,
+    /// This program, where it is not the one of the plan.
+    binary: Option<String>,
 }
 
 impl Work<'_> {
@@ -198,6 +204,7 @@ impl Work<'_> {
             plan_sha256: self.plan.sha256(),
             cells: indexes.iter().copied().collect::<Indexes>().to_string(),
             count: indexes.len() as u64,
+            binary: self.binary.clone(),
         };
         let scorers = players::scorers(&desk.stage, &self.matter.suite, &self.matter.suite_dir, &judges)?;
         players::refuse_changed(&self.plan, &scorers)?;

@@ -45,6 +45,12 @@ pub(super) async fn drive(
         // It is there, and nothing is touched: a verdict that was reached stays.
         return finish::planned(context, args, &dir, &sheet);
     }
+    let binary = match &plan {
+        Some(plan) if has_open(plan, &sheet) && !args.collect && !args.dry_run => {
+            super::planning::other_binary(plan, args.allow_different)?
+        }
+        _ => None,
+    };
     let judges = players::judges(context, &matter.suite)?;
     let mut bench = Bench::default();
     if plan.is_none() {
@@ -87,7 +93,7 @@ pub(super) async fn drive(
         bench,
         recorder,
     };
-    let (outcome, finished) = watch.over(Box::pin(course.run(plan, cut_bytes))).await;
+    let (outcome, finished) = watch.over(Box::pin(course.run(plan, cut_bytes, binary))).await;
     let ended = outcome?;
     finished.map_err(environment)?;
     let Some(ended) = ended else { return finish::planned(context, args, &course.dir, &course.sheet) };
@@ -96,6 +102,13 @@ pub(super) async fn drive(
     drop(course);
     finish::leave(context, common, args, &dir, &ended)?;
     Ok(ended.exit_code)
+}
+
+/// Whether any cell of the plan has no answer on record.
+fn has_open(plan: &Plan, sheet: &Sheet) -> bool {
+    let arms = plan.arms.iter().zip(sheet.arms()).filter(|(arm, _)| arm.fixed.stored.is_none());
+    let each = plan.cases * u64::from(plan.suite.trials.count);
+    sheet.arms().is_empty() || arms.into_iter().any(|(_, totals)| totals.answered < each)
 }
 
 /// A run on its way.
@@ -121,8 +134,9 @@ impl Course<'_> {
         &mut self,
         plan: Option<Plan>,
         cut_bytes: Option<u64>,
+        binary: Option<String>,
     ) -> Result<Option<RunEnded>, CliError> {
-        self.begin(cut_bytes)?;
+        self.begin(cut_bytes, binary)?;
         let scorers =
             players::scorers(&self.stage, &self.matter.suite, &self.matter.suite_dir, &self.judges)?;
         let plan = match plan {
@@ -169,7 +183,7 @@ impl Course<'_> {
         self.end(&plan, end).map(Some)
     }
 
-    fn begin(&mut self, cut_bytes: Option<u64>) -> Result<(), CliError> {
+    fn begin(&mut self, cut_bytes: Option<u64>, binary: Option<String>) -> Result<(), CliError> {
         let resumed = self.emitter.tally().started.is_some();
         if resumed {
             // The certificate of an earlier end is not of the journal that goes on.
@@ -182,6 +196,7 @@ impl Course<'_> {
                 cut_bytes: cut_bytes.unwrap_or(0),
                 in_doubt: Vec::new(),
                 pid: std::process::id(),
+                binary,
             };
             self.emitter.emit(event).map_err(environment)?;
         } else {

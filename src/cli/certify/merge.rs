@@ -113,8 +113,12 @@ pub(super) fn in_order(shards: &mut [Shard]) -> Vec<(usize, Event)> {
 }
 
 /// An event of a shard, as the run has it that takes it over.
-pub(super) fn taken_over(shard: &ShardName, event: &Event, sheet: &Sheet) -> Option<Event> {
-    let origin = |late| Some(Origin { shard: shard.clone(), seq: event.seq, at: event.at, late });
+fn taken_over(shard: &Shard, event: &Event, sheet: &Sheet) -> Option<Event> {
+    let Shard { name: shard, started, .. } = shard;
+    let binary = &started.binary;
+    let origin = |late| {
+        Some(Origin { shard: shard.clone(), seq: event.seq, at: event.at, late, binary: binary.clone() })
+    };
     let answered = |cell| sheet.row(cell).filter(|row| row.missing.is_none());
     let kind = match &event.kind {
         Kind::CellEnded(ended) => {
@@ -154,7 +158,7 @@ pub(super) fn together(run: &RunDir, plan: &Plan) -> Result<Sheet, CliError> {
     }
     let mut shards = read(run, &plan_sha256, &sheet)?;
     for (index, event) in in_order(&mut shards) {
-        if let Some(event) = taken_over(&shards[index].name, &event, &sheet) {
+        if let Some(event) = taken_over(&shards[index], &event, &sheet) {
             sheet.apply(&event);
         }
     }
@@ -185,7 +189,7 @@ impl Course<'_> {
         let mut texts = BTreeMap::new();
         for (index, event) in in_order(&mut shards) {
             let shard = &shards[index];
-            let Some(event) = taken_over(&shard.name, &event, &self.sheet) else { continue };
+            let Some(event) = taken_over(shard, &event, &self.sheet) else { continue };
             let texts = match texts.entry(index) {
                 std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
                 std::collections::btree_map::Entry::Vacant(free) => {

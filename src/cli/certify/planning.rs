@@ -285,6 +285,22 @@ impl Course<'_> {
     }
 }
 
+/// This program, where it is not the one that the plan was made with. Cells of it are run only if that is accepted.
+pub(super) fn other_binary(plan: &Plan, accepted: bool) -> Result<Option<String>, CliError> {
+    let (own, planned) = (own_binary(), &plan.shared.binary);
+    if own == *planned {
+        return Ok(None);
+    }
+    if !accepted {
+        let what = format!(
+            "this is not the provost that the plan was made with: that was {planned}, and this is {own}"
+        );
+        let hint = "run its cells with that one, or accept this one with `--allow-different`: the certificate says so then";
+        return Err(CliError::usage(what).hint(hint));
+    }
+    Ok(Some(own))
+}
+
 /// The version of this program, and the hash of its file.
 fn own_binary() -> String {
     let version = env!("CARGO_PKG_VERSION");

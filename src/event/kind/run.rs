@@ -63,6 +63,9 @@ pub struct RunResumed {
     pub in_doubt: Vec<String>,
     /// Process id of the provost that goes on.
     pub pid: u32,
+    /// What runs cells from here on: version and hash, where it is not the program that the plan was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<String>,
 }
 
 /// The last event of every run; the same object is `result.json`.

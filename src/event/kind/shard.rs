@@ -22,6 +22,9 @@ pub struct ShardStarted {
     pub cells: String,
     /// How many they are.
     pub count: u64,
+    /// What runs them: version and hash, where it is not the program that the plan was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<String>,
 }
 
 /// All that a shard holds was taken over. Comes once for each shard that nobody writes any more, and again where it has
@@ -57,4 +60,7 @@ pub struct Origin {
     /// Whether the cell had an answer by then: it counts as cost, and says nothing else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
+    /// What has run the cell, as the shard says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<String>,
 }

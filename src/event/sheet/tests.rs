@@ -78,7 +78,7 @@ fn taken_over(said: &[(u64, u64, Says)]) -> Vec<Event> {
         *seq += 1 + number as u64 % 2;
         let name = ShardName::new(format!("s{shard}"));
         let at = jiff::Timestamp::UNIX_EPOCH;
-        let origin = Some(Origin { shard: name.clone(), seq: Seq(*seq), at, late: false });
+        let origin = Some(Origin { shard: name.clone(), seq: Seq(*seq), at, late: false, binary: None });
         let usage = Some(Usage { input: 10, output: 1 + *shard, ..Usage::default() });
         let missing = Missing { reason: MissingReason::Agent, class: None, evidence: String::new() };
         let kind: Kind = match says {
@@ -181,7 +181,7 @@ proptest! {
         let lost = whole.lost();
         let mut sheet = fold(&again);
         prop_assert_eq!(&sheet, &whole);
-        sheet.apply(&event(1000, RunResumed { after: Seq(1), cut_bytes: 0, in_doubt: Vec::new(), pid: 1 }));
+        sheet.apply(&event(1000, RunResumed { after: Seq(1), cut_bytes: 0, in_doubt: Vec::new(), pid: 1, binary: None }));
         prop_assert_eq!(sheet.lost(), lost, "nothing of a shard is in flight here");
         // Every end was billed once, whichever stands.
         let ends = said.iter().filter(|(_, _, says)| matches!(says, Says::Answer | Says::Missing));
@@ -215,6 +215,9 @@ fn a_cell_in_flight_is_not_ended_by_the_same_cell_of_a_shard() {
     for taken in taken_over(&[(0, 1, Says::Answer)]) {
         sheet.apply(&taken);
     }
-    sheet.apply(&event(9, RunResumed { after: Seq(8), cut_bytes: 0, in_doubt: Vec::new(), pid: 1 }));
+    sheet.apply(&event(
+        9,
+        RunResumed { after: Seq(8), cut_bytes: 0, in_doubt: Vec::new(), pid: 1, binary: None },
+    ));
     assert_eq!((sheet.lost(), sheet.late()), (1, 0));
 }

@@ -152,7 +152,7 @@ fn any_kind() -> impl Strategy<Value = Vec<Kind>> {
     prop_oneof![
         4 => (0u64..6, 0u64..4).prop_map(|(n, tools)| round(n, tools)),
         2 => (0u64..6, 1usize..5).prop_map(|(n, len)| round(n, 1).into_iter().take(len).collect()),
-        1 => Just(vec![RunResumed { after: Seq(1), cut_bytes: 0, in_doubt: vec![], pid: 2 }.into()]),
+        1 => Just(vec![RunResumed { after: Seq(1), cut_bytes: 0, in_doubt: vec![], pid: 2, binary: None }.into()]),
         1 => Just(vec![ended()]),
         1 => Just(vec![started()]),
     ]

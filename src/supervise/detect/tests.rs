@@ -213,7 +213,7 @@ impl Watch {
             ["resume"] => {
                 self.restart();
                 let after = self.tally.last_seq;
-                self.tell(RunResumed { after, cut_bytes: 0, in_doubt: Vec::new(), pid: 2 });
+                self.tell(RunResumed { after, cut_bytes: 0, in_doubt: Vec::new(), pid: 2, binary: None });
             }
             ["look", rest @ ..] => self.look(&seen(rest)),
             ["end"] => self.tell(RunEnded {

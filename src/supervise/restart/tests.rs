@@ -302,6 +302,7 @@ fn a_restart_in_the_wait_does_not_begin_it_anew() {
         cut_bytes: 0,
         in_doubt: Vec::new(),
         pid: 2,
+        binary: None,
     });
     assert_eq!(bench.verdict(), Verdict::Wait(first));
 }
@@ -317,7 +318,13 @@ fn a_restart_in_the_pause_of_a_memory_loop_neither_ends_nor_doubles_it() {
         bench.push(WaitStarted { reason: String::new(), until: first.until, cause: Some(first.cause) });
         bench.pass(100);
         let after = bench.tally.last_seq;
-        bench.push(crate::event::RunResumed { after, cut_bytes: 0, in_doubt: Vec::new(), pid: 2 });
+        bench.push(crate::event::RunResumed {
+            after,
+            cut_bytes: 0,
+            in_doubt: Vec::new(),
+            pid: 2,
+            binary: None,
+        });
         assert_eq!(bench.verdict(), Verdict::Wait(first.clone()));
     }
     assert_eq!(bench.tally.streak.memory_pauses.len(), 1);

@@ -210,7 +210,7 @@ impl Loop {
         assert_eq!(read, self.tally, "the fold changes on its way to the disk");
         self.tally = read;
         let after = self.tally.last_seq;
-        self.push(RunResumed { after, cut_bytes: 0, in_doubt: Vec::new(), pid: 2 });
+        self.push(RunResumed { after, cut_bytes: 0, in_doubt: Vec::new(), pid: 2, binary: None });
         self.restarts += 1;
     }
 
