@@ -45,11 +45,11 @@ impl Lines {
 }
 
 impl CaseSet {
-    /// The cases that another process has written to a file of [`Self::copy_to`].
+    /// The cases that another process has written to a file as [`Self::lines`] gives them.
     ///
     /// # Errors
     ///
-    /// It cannot be read. What is in it is looked at when a case is wanted; [`Self::sha256`] says whether it is as it was.
+    /// It cannot be read. A case is looked at when it is wanted; [`Self::sha256`] says whether the file is as it was.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let mut reader = BufReader::with_capacity(1 << 16, &file);
