@@ -50,8 +50,23 @@ fn render(view: &GridView<'_>) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     // Its name ends in `.html`: everything is escaped that is not marked as safe below.
+    environment.add_filter("coded", coded);
     environment.add_template("page.html", TEMPLATE)?;
     environment.get_template("page.html")?.render(facts(view))
+}
+
+/// A sentence in which names stand between backquotes, with these as code.
+fn coded(sentence: String) -> Value {
+    let parts: Vec<&str> = sentence.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        // One of them has no partner, and means nothing.
+        return Value::from(sentence);
+    }
+    let part = |(at, part): (usize, &&str)| match at % 2 {
+        0 => svg::escape(part),
+        _ => format!("<code>{}</code>", svg::escape(part)),
+    };
+    Value::from_safe_string(parts.iter().enumerate().map(part).collect())
 }
 
 /// All that the template names.

@@ -109,7 +109,9 @@ fn the_verdict_comes_first_with_its_reasons_and_all_that_it_rests_on() {
     assert!(places.is_sorted(), "{places:?}");
     for reason in wish.reasons {
         let (title, remedy) = super::words::words(*reason);
-        assert!(html.contains(title) && html.contains(remedy), "{reason:?}");
+        for said in [title, remedy] {
+            assert!(html.contains(&super::coded(said.to_owned()).to_string()), "{reason:?}");
+        }
     }
     let claim = &reached.certified.candidates[0].claims[0];
     for value in [
@@ -126,6 +128,22 @@ fn the_verdict_comes_first_with_its_reasons_and_all_that_it_rests_on() {
         assert!(html.contains(digest.hex().as_str()));
     }
     assert!(html.contains("1,240 units would settle"));
+}
+
+#[test]
+fn names_in_a_sentence_are_code_and_nothing_else_is_markup() {
+    for (said, shown) in [
+        ("`gate.min` & `<b>` stay", "<code>gate.min</code> &amp; <code>&lt;b&gt;</code> stay"),
+        ("plain <i>", "plain &lt;i&gt;"),
+        ("one ` alone <i>", "one ` alone &lt;i&gt;"),
+        ("", ""),
+    ] {
+        let mut page = minijinja::Environment::new();
+        page.add_filter("coded", super::coded);
+        page.add_template("it.html", "{{ said|coded }}").unwrap();
+        let got = page.get_template("it.html").unwrap().render(minijinja::context! { said }).unwrap();
+        assert_eq!(got, shown);
+    }
 }
 
 #[test]
