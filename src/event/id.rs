@@ -193,6 +193,11 @@ impl Sha256 {
         (seen < 16).then_some(Self(bytes))
     }
 
+    /// Its first eight bytes as a number, for what is drawn by a name.
+    pub fn number(&self) -> u64 {
+        self.0.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
     /// The 64 hex digits.
     pub fn hex(&self) -> Hex {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -293,6 +298,7 @@ mod tests {
         assert_eq!(Sha256::parse(empty), Some(Sha256::of(b"")));
         assert_eq!(Sha256::of(b"").to_string(), empty);
         assert_eq!(format!("{:.4}", Sha256::of(b"")), "e3b0");
+        assert_eq!(Sha256::of(b"").number(), 0xe3b0_c442_98fc_1c14);
         for other in
             [&empty[1..], &empty.to_uppercase(), &empty.replace('e', "g"), &format!("{empty}0"), "E3B0", ""]
         {

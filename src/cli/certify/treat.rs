@@ -354,8 +354,7 @@ fn cut_off(played: &Played) -> bool {
 
 /// A seed of its own for each text.
 fn seed(run: u64, name: &str, text: &str) -> u64 {
-    let name = Sha256::of(format!("treatment\n{run}\n{name}\n{text}\n").as_bytes());
-    u64::from_str_radix(&format!("{name:.16}"), 16).unwrap_or(run)
+    Sha256::of(format!("treatment\n{run}\n{name}\n{text}\n").as_bytes()).number()
 }
 
 /// Adds what asking came to.

@@ -122,8 +122,7 @@ impl<'a> Sitting<'a> {
 
 /// A seed of its own for each question.
 fn seed(cell: u64, score: usize, asked: u32) -> u64 {
-    let name = Sha256::of(format!("judge\n{cell}\n{score}\n{asked}\n").as_bytes());
-    u64::from_str_radix(&format!("{name:.16}"), 16).unwrap_or(cell)
+    Sha256::of(format!("judge\n{cell}\n{score}\n{asked}\n").as_bytes()).number()
 }
 
 fn veiled(text: &str, secrets: &Secrets) -> Text {
