@@ -11,7 +11,8 @@ use crate::event::{MissingReason as Why, Sha256, Sheet};
 /// One line a cell: `CELL KEY OUTCOME OUTPUT VALUE…`, tab between them and `-` for what is not there; a value as the 16 hex
 /// digits of its bits (IEEE 754, zero without a sign).
 pub fn evidence_sha256(sheet: &Sheet) -> Sha256 {
-    let mut text = String::new();
+    let mut hashing = Sha256::hashing();
+    let mut line = String::new();
     for (cell, _, row) in sheet.rows() {
         let answered = match (row.is_stub(), row.cut) {
             (true, _) => "stub",
@@ -20,16 +21,18 @@ pub fn evidence_sha256(sheet: &Sheet) -> Sha256 {
         };
         let outcome = row.missing.map_or(answered, word);
         let output = row.output.as_ref().map_or_else(|| "-".to_owned(), Sha256::to_string);
-        let _ = write!(text, "{cell}\t{}\t{outcome}\t{output}", row.key);
+        let _ = write!(line, "{cell}\t{}\t{outcome}\t{output}", row.key);
         for mark in &row.marks {
             let _ = match mark.value {
-                None => write!(text, "\t-"),
-                Some(value) => write!(text, "\t{:016x}", (value + 0.0).to_bits()),
+                None => write!(line, "\t-"),
+                Some(value) => write!(line, "\t{:016x}", (value + 0.0).to_bits()),
             };
         }
-        text.push('\n');
+        line.push('\n');
+        hashing.add(line.as_bytes());
+        line.clear();
     }
-    Sha256::of(text.as_bytes())
+    hashing.done()
 }
 
 fn word(reason: Why) -> &'static str {
