@@ -268,8 +268,8 @@ fn real_llmock_finds_nothing_wrong_where_chance_decides_what_fails() {
     let cells: Vec<(Api, u64)> = APIS.iter().flat_map(|api| (0..16).map(|seed| (*api, seed))).collect();
     let mut verdict = judged_together(&mock, &cells);
     for _ in 0..2 {
-        // Gaps are taken from the mock's clock, from request to request: on a busy machine the answer to the first may take
-        // what the second wait is longer by. Waits that do not grow are found each time, among so many.
+        // It takes a wait from the end of its answer to the next request, and on a busy machine either comes late. What we
+        // chose to wait is looked at in each journal, each time; what the judge finds of that is asked again.
         let findings = verdict["findings"].as_array().unwrap();
         if findings.is_empty() || findings.iter().any(|finding| finding["code"] != "no_backoff") {
             break;
@@ -288,7 +288,26 @@ fn judged_together(mock: &Mock, cells: &[(Api, u64)]) -> Value {
         let task = format!("Say hello, number {cell} of {}.", api.word());
         let flags = ["--seed", &cell.to_string(), "--set", "retry.same_model=8"];
         let ran = run(api, &llmock_url(mock, api), "", &task, "30s", &flags);
-        if ran.output.status.code() == Some(0) { Ok(()) } else { Err(format!("{task}: {}", ran.story())) }
+        let chosen = chosen_waits(&ran);
+        let grow = chosen.windows(2).all(|two| two[1] > two[0] * 1.1 || two[0] >= LONG);
+        if ran.output.status.code() == Some(0) && grow {
+            return Ok(());
+        }
+        Err(format!("{task}: waits of our own choice {chosen:?}, s\n{}", ran.story()))
     });
     mock.ask("GET", "/_llmock/verdict", None)
+}
+
+/// Seconds; a wait of our own choice that is as long as this need not grow any more.
+const LONG: f64 = 4.8;
+
+/// What a run chose to wait after each failure whose answer did not say how long, seconds.
+fn chosen_waits(ran: &Ran) -> Vec<f64> {
+    let at = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let waits = ran.events.windows(2).filter(|two| {
+        two[0]["kind"] == "attempt.failed"
+            && two[0]["retry_after"].is_null()
+            && two[1]["kind"] == "wait.started"
+    });
+    waits.map(|two| at(&two[1]["until"]).duration_since(at(&two[1]["at"])).as_secs_f64()).collect()
 }
