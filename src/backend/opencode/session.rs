@@ -336,6 +336,13 @@ async fn abort(api: &Api, id: &str, bound: Duration) -> Result<(), String> {
     let mut aborts = 0;
     let mut idle = 0;
     while since.elapsed() < bound {
+        if idle == 0 && aborts < 16 {
+            match tokio::time::timeout(AT_ONCE, api.abort(id)).await {
+                Ok(Ok(())) => aborts += 1,
+                Ok(Err(error)) if error.is_missing() => return Ok(()),
+                _ => {}
+            }
+        }
         match tokio::time::timeout(AT_ONCE, api.status(id)).await {
             Ok(Ok(Status::Idle)) if aborts > 0 => idle += 1,
             Ok(Err(error)) if error.is_missing() => return Ok(()),
@@ -343,13 +350,6 @@ async fn abort(api: &Api, id: &str, bound: Duration) -> Result<(), String> {
         }
         if idle > 3 {
             return Ok(());
-        }
-        if idle == 0 && aborts < 16 {
-            match tokio::time::timeout(AT_ONCE, api.abort(id)).await {
-                Ok(Ok(())) => aborts += 1,
-                Ok(Err(error)) if error.is_missing() => return Ok(()),
-                _ => {}
-            }
         }
         tokio::time::sleep(LOOK).await;
     }

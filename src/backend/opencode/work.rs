@@ -28,6 +28,8 @@ const SOON: Duration = Duration::from_millis(250);
 const OPEN: Duration = Duration::from_secs(1);
 /// How long it may be idle after it has taken the prompt, without an answer that begins.
 const SILENT: Duration = Duration::from_secs(30);
+/// How long the first abort of a session that asks without end may take.
+const RUNAWAY: Duration = Duration::from_secs(2);
 /// How long the prompt itself may take to appear in the session.
 const LOST: Duration = Duration::from_mins(1);
 
@@ -263,7 +265,12 @@ impl Work {
         for signal in out {
             match signal {
                 Signal::Report(report) => self.link.tell(report).await?,
-                Signal::Fatal(failure) | Signal::Runaway(failure) => return Err(Trouble::Over(failure)),
+                Signal::Fatal(failure) => return Err(Trouble::Over(failure)),
+                Signal::Runaway(failure) => {
+                    // It asks again while anybody looks: the abort comes first, and whether it held is seen after.
+                    let _ = tokio::time::timeout(RUNAWAY, self.api.abort(&self.session)).await;
+                    return Err(Trouble::Over(failure));
+                }
                 // Only a dialect that speaks has anything to say.
                 Signal::Say(_) | Signal::Close => {}
             }
