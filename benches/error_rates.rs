@@ -214,8 +214,8 @@ fn watched(grid: &Grid, world: &World, draws: &mut Draws) -> (Option<Verdict>, u
     let arms = grid.plan.arms.len();
     let values = world.cells(draws, arms, true);
     let mut sheet = grid.blank();
-    let mut watch = Early::new(&grid.plan, &grid.cases).unwrap();
-    let units = provost::certify::units(&grid.cases);
+    let mut watch = Early::new(&grid.plan, sheet.cases()).unwrap();
+    let units = provost::certify::units(sheet.cases());
     let order = provost::certify::order(&grid.plan);
     for (done, unit) in order.iter().enumerate() {
         for case in &units[*unit] {

@@ -49,7 +49,7 @@ use super::remark;
 use super::round::{Judged, Round};
 use super::slices::slices;
 use super::tidy::tidy;
-use super::units::{Column, Fill, units};
+use super::units::{Column, Fill, Units, units};
 use crate::event::{
     CandidateFigures, Certified, ClaimFigures, Estimate, Reason, Sheet, Verdict, VerdictReached,
 };
@@ -170,7 +170,7 @@ fn evaluate(docket: &Docket<'_>, scope: &[usize], full: bool) -> Result<(Verdict
 }
 
 /// Each arm and score by itself.
-fn arms(sheet: &Sheet, units: &[Vec<usize>]) -> Result<Vec<crate::event::ArmFigures>, GateError> {
+fn arms(sheet: &Sheet, units: &Units) -> Result<Vec<crate::event::ArmFigures>, GateError> {
     let plan = sheet.plan().ok_or(GateError::NoPlan)?;
     let mut found = Vec::new();
     for (at, arm) in plan.arms.iter().enumerate() {

@@ -22,7 +22,7 @@ pub fn evidence_sha256(sheet: &Sheet) -> Sha256 {
         let outcome = row.missing.map_or(answered, word);
         let output = row.output.as_ref().map_or_else(|| "-".to_owned(), Sha256::to_string);
         let _ = write!(line, "{cell}\t{}\t{outcome}\t{output}", row.key);
-        for mark in &row.marks {
+        for mark in row.marks.iter() {
             let _ = match mark.value {
                 None => write!(line, "\t-"),
                 Some(value) => write!(line, "\t{:016x}", (value + 0.0).to_bits()),

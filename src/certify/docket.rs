@@ -3,7 +3,7 @@
 use super::claim::{Fixed, Null, Tested};
 use super::error::GateError;
 use super::sequence::Bets;
-use super::units::{Against, Column, Fill, units};
+use super::units::{Against, Column, Fill, Units, units};
 use crate::event::{ArmRole, GateFixed, GateMode, PlanFixed, Sheet};
 
 /// A plan, its rows and its gate.
@@ -15,7 +15,7 @@ pub(super) struct Docket<'a> {
     /// The gate.
     pub(super) gate: &'a GateFixed,
     /// The cases of each unit.
-    pub(super) units: Vec<Vec<usize>>,
+    pub(super) units: Units,
     /// The candidates, each with what it is held against.
     pub(super) candidates: Vec<Against>,
     /// The scores that are claimed, the one that decides first.
@@ -126,7 +126,7 @@ impl<'a> Docket<'a> {
 }
 
 /// The trials times the least common multiple of the sizes of units; 1 where that is no help.
-fn step(trials: u64, units: &[Vec<usize>]) -> u32 {
+fn step(trials: u64, units: &Units) -> u32 {
     let mut common = trials.max(1);
     let mut multiple: u64 = 1;
     for size in units.iter().map(|cases| cases.len() as u64) {

@@ -3,8 +3,8 @@
 use super::decide::verdict;
 use super::docket::Docket;
 use super::error::GateError;
-use super::units::{order, units};
-use crate::event::{CaseFixed, MissingReason, Place, PlanFixed, Sha256, Sheet, Trial, Verdict};
+use super::units::{Units, order, units};
+use crate::event::{Cases, MissingReason, Place, PlanFixed, Sha256, Sheet, Trial, Verdict};
 
 /// The watch of a sequential gate while its cells run. The runner runs whole units in the order of [`super::order`], asks now and
 /// then, and stops when there is a verdict. [`super::decide`] reads the same looks of the same units, so it comes to the same verdict
@@ -13,7 +13,7 @@ use crate::event::{CaseFixed, MissingReason, Place, PlanFixed, Sha256, Sheet, Tr
 pub struct Early {
     plan: Sha256,
     order: Vec<usize>,
-    units: Vec<Vec<usize>>,
+    units: Units,
     /// Units at the front of the order that are complete.
     complete: usize,
     /// Looks that have been taken.
@@ -22,7 +22,7 @@ pub struct Early {
 
 impl Early {
     /// The watch of a plan; `None` where its gate does not stop early.
-    pub fn new(plan: &PlanFixed, cases: &[CaseFixed]) -> Option<Self> {
+    pub fn new(plan: &PlanFixed, cases: &Cases) -> Option<Self> {
         if !plan.gate.as_ref()?.sequential {
             return None;
         }
@@ -45,7 +45,7 @@ impl Early {
             return Err(GateError::OtherPlan);
         }
         while let Some(unit) = self.order.get(self.complete)
-            && is_complete(sheet, plan, self.units.get(*unit).map_or(&[], Vec::as_slice))
+            && is_complete(sheet, plan, self.units.get(*unit).unwrap_or_default())
         {
             self.complete += 1;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::GateError;
-use super::units::{Against, Column, Fill, mean};
+use super::units::{Against, Column, Fill, Units, mean};
 use crate::event::{Agreement, ArmFigures, ArmName, Estimate, Place, Reliability, Trial};
 use crate::stats::{
     BoundedMean, Level, krippendorff_alpha, pass_all_k, pass_at_k, stability, variance_of_trials,
@@ -17,20 +17,19 @@ pub(super) fn arm(
     column: &Column<'_>,
     at: usize,
     name: &ArmName,
-    units: &[Vec<usize>],
+    units: &Units,
 ) -> Result<ArmFigures, GateError> {
     let against = Against { candidate: at, baseline: None };
     let values: Vec<f64> =
         units.iter().filter_map(|cases| column.unit(against, cases, Fill::Observed)).collect();
-    let covered = super::coverage::covered(column, at, units.iter().flatten().copied());
+    let covered = super::coverage::covered(column, at, units.all().iter().copied());
     let estimate = if values.is_empty() {
         Estimate::default()
     } else {
         let bounded = BoundedMean::new(&values)?;
         Estimate { mean: bounded.mean(), low: Some(bounded.lower(SIDE)?), high: Some(bounded.upper(SIDE)?) }
     };
-    let counts: Vec<(u64, u64)> =
-        units.iter().flatten().filter_map(|case| passes(column, at, *case)).collect();
+    let counts: Vec<(u64, u64)> = units.all().iter().filter_map(|case| passes(column, at, *case)).collect();
     let stable = stability(&counts);
     let share = |of: fn(u64, u64, u64) -> Option<f64>| -> Vec<f64> {
         (1..=column.trials)
@@ -55,9 +54,9 @@ pub(super) fn arm(
 }
 
 /// How far the judgements of an arm agree, where its answers were judged several times.
-fn agreement(column: &Column<'_>, arm: usize, units: &[Vec<usize>]) -> Result<Option<Agreement>, GateError> {
+fn agreement(column: &Column<'_>, arm: usize, units: &Units) -> Result<Option<Agreement>, GateError> {
     let mut by_name: BTreeMap<&str, Vec<Vec<Option<f64>>>> = BTreeMap::new();
-    for case in units.iter().flatten() {
+    for case in units.all() {
         for trial in 1..=column.trials {
             let place = Place { arm, case: *case, trial: Trial(trial) };
             let found = column.sheet.cell(place).and_then(|cell| column.sheet.judgements(cell, column.score));
@@ -84,7 +83,7 @@ fn passes(column: &Column<'_>, arm: usize, case: usize) -> Option<(u64, u64)> {
     for trial in 1..=column.trials {
         let row = column.sheet.at(Place { arm, case, trial: Trial(trial) });
         if let Some(verdict) =
-            row.filter(|row| row.missing.is_none()).and_then(|row| row.marks[column.score].passed)
+            row.filter(|row| row.missing.is_none()).and_then(|row| row.marks.get(column.score)?.passed)
         {
             judged += 1;
             passed += u64::from(verdict);
@@ -94,13 +93,13 @@ fn passes(column: &Column<'_>, arm: usize, case: usize) -> Option<(u64, u64)> {
 }
 
 /// Of the variance of the mean, the part that ever more trials would take away.
-fn trial_share(column: &Column<'_>, arm: usize, units: &[Vec<usize>]) -> Option<f64> {
+fn trial_share(column: &Column<'_>, arm: usize, units: &Units) -> Option<f64> {
     if column.trials < 2 {
         return None;
     }
     let of = |case: usize| {
         (1..=column.trials).filter_map(move |trial| Some((case, column.value(arm, case, trial)?)))
     };
-    let rows: Vec<(usize, f64)> = units.iter().flatten().flat_map(|case| of(*case)).collect();
+    let rows: Vec<(usize, f64)> = units.all().iter().flat_map(|case| of(*case)).collect();
     variance_of_trials(&rows).ok().map(|found| found.removable())
 }

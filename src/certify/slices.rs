@@ -7,7 +7,7 @@ use super::docket::Docket;
 use super::error::GateError;
 use super::figures::SIDE;
 use super::units::Fill;
-use crate::event::{Estimate, SliceFigures};
+use crate::event::{Estimate, PlannedCase, SliceFigures};
 use crate::stats::{BoundedMean, benjamini_hochberg};
 
 /// The first claim of each candidate over the cases of each tag. A unit counts in a slice with those of its cases that have the
@@ -16,7 +16,7 @@ pub(super) fn slices(docket: &Docket<'_>, scope: &[usize]) -> Result<Vec<SliceFi
     let cases = docket.sheet.cases();
     let mut tags: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for case in docket.cases(scope) {
-        for tag in &cases[case].tags {
+        for tag in cases.get(case).into_iter().flat_map(PlannedCase::tags) {
             tags.entry(tag).or_default().insert(case);
         }
     }

@@ -1,32 +1,86 @@
 //! Independent units: what a suite has so many of, however many rows it has.
 
 use std::collections::HashMap;
+use std::ops::Index;
 
 use super::error::GateError;
-use crate::event::{CaseFixed, Place, PlanFixed, ScoreName, Sheet, Trial};
+use crate::event::{Cases, Place, PlanFixed, ScoreName, Sheet, Trial};
 use crate::stats::Draws;
 
 /// The stream of the plan's seed that the order of units is drawn from.
 const ORDER: u64 = 1;
 
-/// The cases of each unit, as places into the plan: a group is one unit, a case without a group is one by itself. In the
-/// order in which they first appear.
-pub fn units(cases: &[CaseFixed]) -> Vec<Vec<usize>> {
-    let mut found: Vec<Vec<usize>> = Vec::new();
-    let mut groups: HashMap<&str, usize> = HashMap::new();
-    for (at, case) in cases.iter().enumerate() {
-        match &case.group {
-            None => found.push(vec![at]),
-            Some(group) => {
-                let unit = *groups.entry(group).or_insert(found.len());
-                if unit == found.len() {
-                    found.push(Vec::new());
-                }
-                found[unit].push(at);
-            }
-        }
+/// The cases of each unit, as places into the plan, in the order in which the units first appear.
+#[derive(Clone, Debug)]
+pub struct Units {
+    cases: Vec<usize>,
+    /// Where the cases of each end.
+    ends: Vec<usize>,
+}
+
+impl Units {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
     }
-    found
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The cases of a unit; `None` past the last.
+    pub fn get(&self, unit: usize) -> Option<&[usize]> {
+        let end = *self.ends.get(unit)?;
+        let begin = unit.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.cases.get(begin..end)
+    }
+
+    /// The cases of each.
+    pub fn iter(&self) -> impl Iterator<Item = &[usize]> {
+        (0..self.len()).filter_map(|unit| self.get(unit))
+    }
+
+    /// All cases, unit by unit.
+    pub fn all(&self) -> &[usize] {
+        &self.cases
+    }
+}
+
+impl Index<usize> for Units {
+    type Output = [usize];
+
+    fn index(&self, unit: usize) -> &[usize] {
+        let begin = unit.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.cases[begin..self.ends[unit]]
+    }
+}
+
+/// The units of some cases: a group is one unit, a case without a group is one by itself.
+pub fn units(cases: &Cases) -> Units {
+    let mut groups: HashMap<&str, usize> = HashMap::new();
+    let mut ends = Vec::new();
+    // First how many cases each unit has, then where they begin, then each case into its place.
+    let mut unit_of = Vec::with_capacity(cases.len());
+    for case in cases.iter() {
+        let next = ends.len();
+        let unit = case.group.map_or(next, |group| *groups.entry(group).or_insert(next));
+        if unit == next {
+            ends.push(0);
+        }
+        ends[unit] += 1;
+        unit_of.push(unit);
+    }
+    let mut begin = 0;
+    for end in &mut ends {
+        begin += std::mem::replace(end, begin);
+    }
+    let mut placed = vec![0; unit_of.len()];
+    for (case, unit) in unit_of.into_iter().enumerate() {
+        placed[ends[unit]] = case;
+        ends[unit] += 1;
+    }
+    Units { cases: placed, ends }
 }
 
 /// The order in which the units of a plan are run, and in which a sequential gate reads them: a shuffle by the plan's seed
@@ -84,7 +138,7 @@ impl<'a> Column<'a> {
 
     /// Whether a case has this score at all.
     pub(super) fn has(&self, case: usize) -> bool {
-        self.sheet.cases().get(case).is_some_and(|case| !case.without.contains(self.name))
+        self.sheet.cases().get(case).is_some_and(|case| !case.is_without(self.name))
     }
 
     /// The value of a cell, where there is one.
@@ -149,4 +203,32 @@ pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
         count += 1.0;
     }
     (count > 0.0).then(|| sum / count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{CaseFixed, CaseId, CasesFixed, Event, Kind, NodeId, Seq, Sha256};
+
+    #[test]
+    fn cases_of_a_group_are_one_unit_wherever_they_stand() {
+        let groups = [None, Some("a"), Some("b"), None, Some("a"), Some("b"), Some("a"), None];
+        let case = |(at, group): (usize, Option<&str>)| CaseFixed {
+            id: CaseId::new(at.to_string()),
+            group: group.map(str::to_owned),
+            tags: Vec::new(),
+            without: Vec::new(),
+            sha256: Sha256::of(b"case"),
+        };
+        let cases = groups.into_iter().enumerate().map(case).collect();
+        let kind = Kind::CasesFixed(CasesFixed { from: 0, cases });
+        let mut sheet = Sheet::default();
+        sheet.apply(&Event { seq: Seq(1), at: jiff::Timestamp::UNIX_EPOCH, node: NodeId::root(), kind });
+        let units = units(sheet.cases());
+        let expected: [&[usize]; 5] = [&[0], &[1, 4, 6], &[2, 5], &[3], &[7]];
+        assert_eq!(units.iter().collect::<Vec<_>>(), expected);
+        assert_eq!((units.len(), units.is_empty(), units.get(5)), (5, false, None));
+        assert_eq!((&units[1], &units[4]), (expected[1], expected[4]));
+        assert_eq!(units.all(), expected.concat());
+    }
 }

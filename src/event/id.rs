@@ -160,6 +160,21 @@ impl Sha256 {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    /// The hash whose bytes these are.
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The first half of it: enough to tell texts apart where none of them was made to be taken for another.
+    pub fn half(&self) -> [u8; 16] {
+        self.0.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// For bytes that come a stretch at a time.
     pub fn hashing() -> Hashing {
         Hashing(sha2::Sha256::new())

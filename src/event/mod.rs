@@ -56,7 +56,7 @@ pub use outcome::{
     RoundOutcome, RunOutcome, Severity, Spend, SteerEffect, StopEffect, TreeAction, WaitCause,
 };
 pub use record::{Record, Stored};
-pub use sheet::{ArmTotals, Mark, Place, Row, Sheet};
+pub use sheet::{ArmTotals, Cases, Mark, Marks, Place, PlannedCase, Row, Sheet};
 pub use tally::{
     ArmCells, Cells, CheckSummary, Conversation, Deed, GoneCell, Limited, OpenAlert, OpenRound, OpenSteer,
     OpenTool, Outcomes, Phase, RoundSummary, Streak, Tally, Turn, blur,

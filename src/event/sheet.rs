@@ -3,15 +3,23 @@
 //! A row is small and there is one for each cell; everything else is counted. The first answer of a cell stands, whichever
 //! process gave it; what came later counts as cost. A cell that was missing is replaced by one that is not.
 
+mod arena;
+mod cases;
+mod rows;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    ArmName, CaseFixed, CellEnded, CellIndex, CellScored, Event, FaultClass, Kind, MissingReason, Origin,
-    PlanFixed, ScoreName, Scored, Seq, Sha256, ShardMerged, ShardName, Spend, Trial, Usage, VerdictReached,
+    ArmName, CellEnded, CellIndex, CellScored, Event, FaultClass, Kind, MissingReason, Origin, PlanFixed,
+    ScoreName, Scored, Seq, ShardMerged, ShardName, Spend, Trial, VerdictReached,
 };
+
+pub use cases::{Cases, PlannedCase};
+pub use rows::{Marks, Row};
+
+use rows::Rows;
 
 /// Where a cell belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,44 +48,6 @@ impl Mark {
     }
 }
 
-/// What is known of a cell that has ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// Its identity.
-    pub key: Sha256,
-    /// Why it has no answer.
-    pub missing: Option<MissingReason>,
-    /// The class of the failure that it has none for, where it was one.
-    pub class: Option<FaultClass>,
-    /// Whether its answer was cut at the output limit.
-    pub cut: bool,
-    /// Names the answer.
-    pub output: Option<Sha256>,
-    /// One for each score of the plan.
-    pub marks: Box<[Mark]>,
-    /// What it consumed; `None` when nobody said anything.
-    pub usage: Option<Usage>,
-    /// Requests, failed ones included.
-    pub attempts: u64,
-    /// Milliseconds.
-    pub duration_ms: u64,
-    /// The shard that it is of; absent where the run itself has it.
-    pub shard: Option<ShardName>,
-}
-
-impl Row {
-    /// The value of a score, by its place in the plan; `None` is missing.
-    pub fn value(&self, score: usize) -> Option<f64> {
-        self.marks.get(score)?.value
-    }
-
-    /// Whether it has an answer and nobody reported any usage for it.
-    pub fn is_stub(&self) -> bool {
-        self.missing.is_none()
-            && self.usage.is_none_or(|usage| usage.charged_tokens() == 0 && usage.cache_read == 0)
-    }
-}
-
 /// What an arm came to so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ArmTotals {
@@ -99,9 +69,8 @@ pub struct ArmTotals {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sheet {
     plan: Option<PlanFixed>,
-    cases: Vec<CaseFixed>,
-    /// Boxed: a node of the tree has room for eleven, and most are half empty when cells come in their order.
-    rows: BTreeMap<CellIndex, Box<Row>>,
+    cases: Cases,
+    rows: Rows,
     /// What each of several judgements said, by cell and the place of the score; only where there were several.
     judgements: BTreeMap<(CellIndex, usize), BTreeMap<String, Vec<f64>>>,
     open: BTreeMap<CellIndex, u64>,
@@ -137,10 +106,11 @@ impl Sheet {
         match &event.kind {
             Kind::PlanFixed(plan) => {
                 self.arms = vec![ArmTotals::default(); plan.arms.len()];
+                self.cases.expect(usize::try_from(plan.cases).unwrap_or(0));
                 self.plan = Some(plan.clone());
             }
             Kind::CasesFixed(fixed) if fixed.from == self.cases.len() as u64 => {
-                self.cases.extend(fixed.cases.iter().cloned());
+                fixed.cases.iter().for_each(|case| self.cases.push(case));
             }
             Kind::CellStarted(started) => *self.open.entry(started.cell).or_default() += 1,
             Kind::CellEnded(ended) if self.is_new(ended.origin.as_ref()) => return self.ended(ended),
@@ -174,18 +144,18 @@ impl Sheet {
     }
 
     /// The cases, in the order of the plan.
-    pub fn cases(&self) -> &[CaseFixed] {
+    pub fn cases(&self) -> &Cases {
         &self.cases
     }
 
     /// The rows of the cells that have ended.
-    pub fn rows(&self) -> impl Iterator<Item = (CellIndex, Place, &Row)> {
-        self.rows.iter().filter_map(|(cell, row)| Some((*cell, self.place(*cell)?, &**row)))
+    pub fn rows(&self) -> impl Iterator<Item = (CellIndex, Place, Row<'_>)> {
+        self.rows.iter().filter_map(|(cell, row)| Some((cell, self.place(cell)?, row)))
     }
 
     /// The row of a cell, if it has ended.
-    pub fn row(&self, cell: CellIndex) -> Option<&Row> {
-        self.rows.get(&cell).map(Box::as_ref)
+    pub fn row(&self, cell: CellIndex) -> Option<Row<'_>> {
+        self.rows.get(cell)
     }
 
     /// What each of several judgements of a cell said, by dimension; `None` where it was judged once, or not at all.
@@ -194,7 +164,7 @@ impl Sheet {
     }
 
     /// The row at a place.
-    pub fn at(&self, place: Place) -> Option<&Row> {
+    pub fn at(&self, place: Place) -> Option<Row<'_>> {
         self.row(self.cell(place)?)
     }
 
@@ -327,7 +297,7 @@ impl Sheet {
         let Some(place) = self.place(ended.cell) else { return false };
         let Some(plan) = &self.plan else { return false };
         let is_its_own = plan.arms.get(place.arm).is_some_and(|arm| arm.name == ended.arm)
-            && self.cases.get(place.case).is_none_or(|case| case.id == ended.case)
+            && self.cases.get(place.case).is_none_or(|case| case.id == ended.case.as_str())
             && place.trial == ended.trial;
         if !is_its_own {
             self.strange += 1;
@@ -348,12 +318,12 @@ impl Sheet {
             arm.spend.bill_of(fixed.offline, ended.usage.as_ref());
             arm.attempts += ended.attempts;
         }
-        let before = self.rows.get(&ended.cell);
-        if before.is_some_and(|row| row.missing.is_none()) {
+        let before = self.rows.get(ended.cell).map(|row| (row.missing, row.class));
+        if let Some((None, _)) = before {
             self.late += 1;
             return false;
         }
-        if let Some((reason, class)) = before.and_then(|row| Some((row.missing?, row.class))) {
+        if let Some((Some(reason), class)) = before {
             one_less(&mut arm.missing, &reason);
             one_less(&mut arm.classes, &(reason, class));
         }
@@ -367,25 +337,10 @@ impl Sheet {
                 *arm.classes.entry((missing.reason, missing.class)).or_default() += 1;
             }
         }
-        let said = |name| ended.scores.get(name);
         for (at, name) in plan.scores.iter().enumerate() {
-            judged(&mut self.judgements, (ended.cell, at), said(name));
+            judged(&mut self.judgements, (ended.cell, at), ended.scores.get(name));
         }
-        self.rows.insert(
-            ended.cell,
-            Box::new(Row {
-                key: ended.key.clone(),
-                missing: ended.missing.as_ref().map(|missing| missing.reason),
-                class: ended.missing.as_ref().and_then(|missing| missing.class),
-                cut: ended.cut && ended.missing.is_none(),
-                output: ended.output_sha256.clone(),
-                marks: plan.scores.iter().map(|name| said(name).map(Mark::of).unwrap_or_default()).collect(),
-                usage: ended.usage,
-                attempts: ended.attempts,
-                duration_ms: ended.duration_ms,
-                shard: ended.origin.as_ref().map(|origin| origin.shard.clone()),
-            }),
-        );
+        self.rows.put(ended, &plan.scores);
         true
     }
 
@@ -394,17 +349,15 @@ impl Sheet {
             self.judges.bill_of(scored.offline, scored.usage.as_ref());
         }
         let Some(at) = self.score(&scored.score) else { return false };
-        let Some(row) = self.rows.get_mut(&scored.cell) else { return false };
+        let Some(row) = self.rows.get(scored.cell) else { return false };
         // What a shard says is of the answer that it has itself, and what was scored since then stands.
         let stands = scored
             .origin
             .as_ref()
-            .is_none_or(|origin| row.shard.as_ref() == Some(&origin.shard) && row.value(at).is_none());
+            .is_none_or(|origin| row.shard == Some(&origin.shard) && row.value(at).is_none());
         if stands {
             judged(&mut self.judgements, (scored.cell, at), Some(&scored.scored));
-            if let Some(mark) = row.marks.get_mut(at) {
-                *mark = Mark::of(&scored.scored);
-            }
+            self.rows.mark(scored.cell, at, &scored.scored);
         }
         stands
     }

@@ -27,6 +27,13 @@ pub fn write_atomic_unsynced(path: &Path, bytes: &[u8]) -> io::Result<File> {
     filled(path, bytes)?.persist(path).map_err(|failed| failed.error)
 }
 
+/// Like [`write_atomic_unsynced`], for what is written as it is made.
+pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<File> {
+    let mut temp = beside(path)?;
+    fill(temp.as_file_mut())?;
+    temp.persist(path).map_err(|failed| failed.error)
+}
+
 /// Like [`write_atomic_unsynced`], for what other users of this machine are to read too: mode 0644.
 pub fn write_atomic_readable(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temp = filled(path, bytes)?;
@@ -48,8 +55,13 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
 }
 
 /// A temporary file beside `path`, since a rename is atomic only within one file system; mode 0600 is its default.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".tmp-").tempfile_in(parent(path))
+}
+
+/// The same, with something in it.
 fn filled(path: &Path, mut bytes: impl io::Read) -> io::Result<NamedTempFile> {
-    let mut temp = tempfile::Builder::new().prefix(".tmp-").tempfile_in(parent(path))?;
+    let mut temp = beside(path)?;
     io::copy(&mut bytes, &mut temp)?;
     Ok(temp)
 }

@@ -18,7 +18,7 @@ mod veil;
 
 pub use atomic::{
     ensure_private_dir, sync_dir, write_atomic, write_atomic_from, write_atomic_readable,
-    write_atomic_unsynced,
+    write_atomic_unsynced, write_atomic_with,
 };
 pub use bell::{Bell, ring};
 pub use lock::{Held, HoldError, Holder, hold, is_locked, try_lock};

@@ -24,7 +24,7 @@ mod writer;
 
 pub use crate::file::{
     Bell, Held, HoldError, Holder, hold, is_secret_name, redact_shapes, try_lock, write_atomic,
-    write_atomic_from, write_atomic_unsynced,
+    write_atomic_from, write_atomic_unsynced, write_atomic_with,
 };
 pub use control::{LONGEST_STEER, SteerRequest, StopRequest};
 pub use error::JournalError;

@@ -2,9 +2,10 @@
 //!
 //! `prompts.jsonl` holds what was sent, `outputs.jsonl` what came back. A line is there before the event that names it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,9 @@ use crate::event::{Sha256, Stored};
 
 /// Bytes of a text that is packed; a longer one gets a file of its own.
 const LONGEST: usize = 64 * 1024;
-/// Names that are remembered, so that a text that comes again is not written again.
-const KNOWN: usize = 64 * 1024;
+/// Names that are remembered at least, and at most twice as many, so that a text that comes again soon is not written again.
+/// What comes again later is there twice, which costs room and nothing else.
+const KNOWN: usize = 8 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
@@ -47,7 +49,8 @@ impl Pack {
             .map_err(io_error("open", &path))?;
         let mut pack =
             Self { file, path, known: HashSet::new(), older: HashSet::new(), line: Vec::new(), dirty: false };
-        let end = each(&pack.path, |sha256, _, _| pack.known.insert(sha256))?;
+        let path = pack.path.clone();
+        let end = each(&path, |sha256, _, _| pack.remember(sha256))?;
         if pack.file.metadata().map_err(io_error("read", &pack.path))?.len() > end {
             pack.file.set_len(end).map_err(io_error("cut", &pack.path))?;
         }
@@ -77,11 +80,15 @@ impl Pack {
             return Err(io_error("append to", &self.path)(error));
         }
         self.dirty = true;
+        self.remember(sha256.clone());
+        Ok(true)
+    }
+
+    fn remember(&mut self, sha256: Sha256) {
         if self.known.len() >= KNOWN {
             self.older = std::mem::take(&mut self.known);
         }
-        self.known.insert(sha256.clone());
-        Ok(true)
+        self.known.insert(sha256);
     }
 
     /// Returns once all is on disk.
@@ -95,7 +102,7 @@ impl Pack {
 
 /// Goes over the whole lines of a pack: the name of the text, where its line begins, and how long that is. Gives where the
 /// last whole line ends.
-fn each(path: &Path, mut see: impl FnMut(Sha256, u64, usize) -> bool) -> Result<u64, JournalError> {
+fn each(path: &Path, mut see: impl FnMut(Sha256, u64, usize)) -> Result<u64, JournalError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
@@ -128,8 +135,26 @@ pub struct Texts {
     packs: Vec<(Stored, PathBuf, Lines)>,
 }
 
-/// Where the line of each text begins, and how long it is.
-type Lines = HashMap<Sha256, (u64, usize)>;
+/// The lines of a pack, by the first bytes of the names.
+type Lines = Vec<Spot>;
+
+/// Where a line is. What it begins with says whose it is; the first bytes of its name are enough to find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Spot {
+    name: u64,
+    at: u64,
+    length: u32,
+}
+
+impl Spot {
+    /// The text, where the line is of that name.
+    fn text(self, file: &File, sha256: &Sha256) -> Option<Vec<u8>> {
+        let mut line = vec![0; usize::try_from(self.length).ok()?];
+        file.read_exact_at(&mut line, self.at).ok()?;
+        let line: Line<'_> = serde_json::from_slice(&line).ok()?;
+        (*line.sha256 == *sha256.hex().as_str()).then(|| line.text.into_owned().into_bytes())
+    }
+}
 
 impl Texts {
     /// Looks over the packs of a run; a run without any has none.
@@ -141,39 +166,49 @@ impl Texts {
         let mut packs = Vec::new();
         for stored in [Stored::Prompt, Stored::Blob] {
             let path = dir.pack(stored);
-            let mut places = Lines::new();
-            each(&path, |sha256, at, length| places.insert(sha256, (at, length)).is_none())?;
-            packs.push((stored, path, places));
+            let mut spots = Lines::new();
+            each(&path, |sha256, at, length| {
+                let length = u32::try_from(length).unwrap_or(u32::MAX);
+                spots.push(Spot { name: sha256.number(), at, length });
+            })?;
+            spots.sort_unstable();
+            packs.push((stored, path, spots));
         }
         Ok(Self { dir: dir.clone(), packs })
     }
 
     /// The bytes of that name, byte for byte as they were; `None` where they are not there, or are not what the name says.
     pub fn get(&self, stored: Stored, sha256: &Sha256) -> Option<Vec<u8>> {
-        let packed = self.packs.iter().find(|(kind, ..)| *kind == stored).and_then(|(_, path, places)| {
-            let (at, length) = *places.get(sha256)?;
-            let mut file = File::open(path).ok()?;
-            file.seek(SeekFrom::Start(at)).ok()?;
-            let mut line = vec![0; length];
-            file.read_exact(&mut line).ok()?;
-            let line: Line<'_> = serde_json::from_slice(&line).ok()?;
-            Some(line.text.into_owned().into_bytes())
+        let packed = self.packs.iter().find(|(kind, ..)| *kind == stored).and_then(|(_, path, spots)| {
+            let from = spots.partition_point(|spot| spot.name < sha256.number());
+            let mut alike = spots[from..].iter().take_while(|spot| spot.name == sha256.number()).peekable();
+            alike.peek()?;
+            let file = File::open(path).ok()?;
+            alike.find_map(|spot| spot.text(&file, sha256))
         });
         let bytes = packed.or_else(|| std::fs::read(self.dir.stored(stored, sha256)).ok())?;
         (Sha256::of(&bytes) == *sha256).then_some(bytes)
     }
 
     /// The names of all texts of a kind: those that are packed as they came, then those with a file of their own by name.
-    pub fn names(&self, stored: Stored) -> Vec<Sha256> {
-        let packs = self.packs.iter().filter(|(kind, ..)| *kind == stored);
-        let mut packed: Vec<(u64, &Sha256)> =
-            packs.flat_map(|(.., places)| places.iter().map(|(name, (at, _))| (*at, name))).collect();
-        packed.sort_unstable();
+    ///
+    /// # Errors
+    ///
+    /// A pack cannot be read any more.
+    pub fn names(&self, stored: Stored) -> Result<Vec<Sha256>, JournalError> {
+        let (mut packed, mut seen) = (Vec::new(), HashSet::new());
+        for (_, path, _) in self.packs.iter().filter(|(kind, ..)| *kind == stored) {
+            each(path, |name, _, _| {
+                if seen.insert(name.clone()) {
+                    packed.push(name);
+                }
+            })?;
+        }
         let dir = if stored == Stored::Prompt { self.dir.prompts() } else { self.dir.blobs() };
         let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
         let mut alone: Vec<Sha256> =
             files.filter_map(|file| Sha256::parse(file.path().file_stem()?.to_str()?)).collect();
         alone.sort_unstable();
-        packed.into_iter().map(|(_, name)| name.clone()).chain(alone).collect()
+        Ok(packed.into_iter().chain(alone).collect())
     }
 }

@@ -31,7 +31,7 @@ pub use compare::{GridRow, differences, grid_rows, rows_csv, rows_json, rows_mar
 pub use csv::csv;
 pub use github::{annotations, append_summary};
 pub use html::page;
-pub use junit::junit;
+pub use junit::{Junit, junit};
 pub use markdown::markdown;
 pub use schema::result_schema;
 pub use table::table;

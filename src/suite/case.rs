@@ -1,6 +1,7 @@
 //! The cases of a suite, as they are read from its file, and everything that is wrong with them at once.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -125,8 +126,8 @@ fn read(cases: &Cases, sink: &mut dyn FnMut(Case)) -> CaseErrors {
 struct Reading<'a> {
     file: &'a Path,
     sink: &'a mut dyn FnMut(Case),
-    /// The line of each, for the second one of the same name.
-    names: HashMap<CaseId, Option<u64>>,
+    /// The line of each, by the hash of its name: for the second one of the same name.
+    names: HashMap<[u8; 16], Option<u64>>,
     problems: Vec<CaseProblem>,
     digests: files::Digests,
 }
@@ -155,10 +156,12 @@ impl<'a> Reading<'a> {
         let dir = self.file.parent().unwrap_or(Path::new(""));
         match shape::case(fields, dir, &mut self.digests) {
             Ok(case) => {
-                if let Some(first) = self.names.get(&case.id).copied() {
-                    self.again(&case, line, first);
-                } else {
-                    self.names.insert(case.id.clone(), line);
+                match self.names.entry(Sha256::of(case.id.as_str().as_bytes()).half()) {
+                    Entry::Occupied(first) => {
+                        let first = *first.get();
+                        self.again(&case, line, first);
+                    }
+                    Entry::Vacant(place) => drop(place.insert(line)),
                 }
                 (self.sink)(case);
             }

@@ -21,8 +21,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use crate::backend::{self, registry};
 use crate::engine::{self, Clock, Emitter, Shutdown};
 use crate::event::{
-    ArmName, BudgetRefused, CellEnded, CellIndex, CellStarted, FaultClass, Missing, MissingReason, NodeId,
-    Scores, Sheet, Stored, Trial, billed,
+    ArmName, BudgetRefused, CaseId, CellEnded, CellIndex, CellStarted, FaultClass, Missing, MissingReason,
+    NodeId, Scores, Sheet, Stored, Trial, billed,
 };
 use crate::profile::Check;
 
@@ -161,14 +161,16 @@ impl<'a> Grid<'a> {
         }
     }
 
-    /// Runs `cells` in their order, and scores `stored` answers. `enough` is asked after each end of a cell.
+    /// Runs `cells` in their order, each as `identify` makes it of its place, and scores `stored` answers. `enough` is asked after
+    /// each end of a cell.
     ///
     /// # Errors
     ///
     /// What happened could not be recorded.
     pub async fn run(
         mut self,
-        cells: Vec<Cell>,
+        cells: Vec<CellIndex>,
+        identify: impl Fn(&Sheet, CellIndex) -> Option<Cell>,
         stored: Vec<(CellIndex, String)>,
         mut enough: impl FnMut(&Sheet) -> bool,
     ) -> io::Result<GridEnd> {
@@ -176,7 +178,7 @@ impl<'a> Grid<'a> {
             let answered = |cell| self.sheet.row(cell).is_some_and(|row| row.missing.is_none());
             workspace::tidy(&self.setting.stage.directory, answered);
         }
-        let mut waiting: VecDeque<Cell> = cells.into();
+        let mut waiting: VecDeque<CellIndex> = cells.into();
         for (cell, output) in stored {
             self.score_stored(cell, &output)?;
         }
@@ -186,17 +188,12 @@ impl<'a> Grid<'a> {
         let mut end = None;
         loop {
             while end.is_none() && self.playing < self.setting.concurrency {
-                let Some(next) = waiting.pop_front() else { break };
-                match self.begin(next)? {
-                    Begun::Yes => {}
-                    Begun::Later(cell) => {
-                        waiting.push_front(cell);
-                        break;
-                    }
-                    Begun::Over(cell, refused) => {
-                        waiting.push_front(cell);
-                        end = Some(refused);
-                    }
+                let Some(next) = waiting.front() else { break };
+                let begun = identify(self.sheet, *next).map_or(Ok(Begun::Yes), |cell| self.begin(cell))?;
+                match begun {
+                    Begun::Yes => drop(waiting.pop_front()),
+                    Begun::Later => break,
+                    Begun::Over(refused) => end = Some(refused),
                 }
             }
             if self.flights.is_empty() && (end.is_some() || waiting.is_empty()) {
@@ -231,7 +228,9 @@ impl<'a> Grid<'a> {
         }
         if let Some(why) = self.unaffordable.take() {
             for cell in waiting {
-                self.never_begun(&cell, &why)?;
+                if let Some(cell) = identify(self.sheet, cell) {
+                    self.never_begun(&cell, &why)?;
+                }
             }
         }
         self.emitter.sync()?;
@@ -266,19 +265,19 @@ impl<'a> Grid<'a> {
             }
         };
         // Nobody else reserves before this reservation is on record.
-        let Some(turn) = self.pool.turn()? else { return Ok(Begun::Later(cell)) };
+        let Some(turn) = self.pool.turn()? else { return Ok(Begun::Later) };
         let share = match self.pool.reserve(task.len()) {
             Ok(share) => share,
-            Err(Refused::Later) => return Ok(Begun::Later(cell)),
+            Err(Refused::Later) => return Ok(Begun::Later),
             Err(Refused::Unknown) => {
                 let why =
                     "`budget.usd` of the suite is set, and something ran whose price nobody said".to_owned();
                 self.emitter.emit(BudgetRefused { why, shortfall: None })?;
-                return Ok(Begun::Over(cell, GridEnd::Unknown));
+                return Ok(Begun::Over(GridEnd::Unknown));
             }
             Err(Refused::Over { why, shortfall }) => {
                 self.emitter.emit(BudgetRefused { why: why.clone(), shortfall: Some(shortfall) })?;
-                return Ok(Begun::Over(cell, GridEnd::Budget(why)));
+                return Ok(Begun::Over(GridEnd::Budget(why)));
             }
         };
         let node = NodeId::cell(cell.index);
@@ -406,11 +405,12 @@ impl<'a> Grid<'a> {
     fn end_unplayed(&mut self, cell: &Cell, why: Missing) -> io::Result<()> {
         self.count(cell, Some(&why));
         let Some(case) = self.sheet.cases().get(cell.place.case) else { return Ok(()) };
+        let case = CaseId::new(case.id);
         let ended = CellEnded {
             cell: cell.index,
             key: cell.key.clone(),
             arm: self.arm_name(cell.place.arm),
-            case: case.id.clone(),
+            case,
             trial: cell.place.trial,
             missing: Some(why),
             prompts: Vec::new(),
@@ -483,9 +483,9 @@ fn cut_off(played: &Played) -> bool {
 enum Begun {
     Yes,
     /// Others must end first.
-    Later(Cell),
+    Later,
     /// It will never be.
-    Over(Cell, GridEnd),
+    Over(GridEnd),
 }
 
 /// How many cells may be in flight where nobody says it.

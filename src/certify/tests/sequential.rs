@@ -7,8 +7,8 @@ use super::{Early, GateError, decide, order, units};
 /// Runs units in the plan's order, looks after each, and stops at a verdict; after how many.
 fn run(grid: &Grid, value: impl Fn(Place) -> f64) -> (Sheet, Option<Verdict>, usize) {
     let mut sheet = grid.blank();
-    let mut watch = Early::new(&grid.plan, &grid.cases).unwrap();
-    let members = units(&grid.cases);
+    let mut watch = Early::new(&grid.plan, sheet.cases()).unwrap();
+    let members = units(sheet.cases());
     for (done, unit) in order(&grid.plan).into_iter().enumerate() {
         for case in &members[unit] {
             for trial in (1..=grid.plan.trials).map(Trial) {
@@ -73,7 +73,7 @@ fn sequential_gate() {
     assert!(nothing.certified.reasons.contains(&Reason::Interrupted));
 
     let mut other = grid(0.0);
-    let mut watch = Early::new(&other.plan, &other.cases).unwrap();
+    let mut watch = Early::new(&other.plan, other.blank().cases()).unwrap();
     other.plan.plan_sha256 = Sha256::of(b"another");
     assert_eq!(watch.look(&other.blank()), Err(GateError::OtherPlan));
 
@@ -92,5 +92,5 @@ fn registered_order() {
     found.sort_unstable();
     assert_eq!(found, (0..30).collect::<Vec<_>>());
     let fixed = Grid::new(gate(), 1, (30, 1), 1);
-    assert!(Early::new(&fixed.plan, &fixed.cases).is_none());
+    assert!(Early::new(&fixed.plan, fixed.blank().cases()).is_none());
 }

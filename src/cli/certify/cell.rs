@@ -79,7 +79,8 @@ pub(crate) fn cell(context: &Context, common: &Common, args: &CellArgs) -> Resul
             .hint(format!("its cells are 0-{}", all.saturating_sub(1))));
     }
     let wanted = wanted.cells();
-    let cells: Vec<Cell> = wanted.iter().filter_map(|cell| open(&plan, &arms, &sheet, *cell)).collect();
+    let is_open = |cell: &CellIndex| open(&plan, &arms, &sheet, *cell).is_some();
+    let cells: Vec<CellIndex> = wanted.iter().copied().filter(is_open).collect();
     if cells.is_empty() {
         if !common.quiet {
             crate::cli::say(&format!(
@@ -145,7 +146,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn drive(self, cells: Vec<Cell>) -> Result<u8, CliError> {
+    async fn drive(self, cells: Vec<CellIndex>) -> Result<u8, CliError> {
         let begun = Clock.stamp();
         let host: String = self
             .context
@@ -168,7 +169,7 @@ impl Work<'_> {
         mut self,
         name: &ShardName,
         dir: &RunDir,
-        cells: Vec<Cell>,
+        cells: Vec<CellIndex>,
         begun: jiff::Timestamp,
     ) -> Result<u8, CliError> {
         let context = self.context;
@@ -195,15 +196,14 @@ impl Work<'_> {
             late: Vec::new(),
         };
         let mut desk = Desk::open(context, given).await?;
-        let indexes: Vec<CellIndex> = cells.iter().map(|cell| cell.index).collect();
         let started = ShardStarted {
             run: self.manifest.run.clone(),
             shard: name.clone(),
             host: context.host.clone(),
             pid: std::process::id(),
             plan_sha256: self.plan.sha256(),
-            cells: indexes.iter().copied().collect::<Indexes>().to_string(),
-            count: indexes.len() as u64,
+            cells: cells.iter().copied().collect::<Indexes>().to_string(),
+            count: cells.len() as u64,
             binary: self.binary.clone(),
         };
         let scorers = players::scorers(&desk.stage, &self.matter.suite, &self.matter.suite_dir, &judges)?;
@@ -220,11 +220,14 @@ impl Work<'_> {
         let pool = Pool::new(&self.plan.suite.budget, crate::event::Spend::default(), 0)
             .beside(Ledger::of_shard(&self.run, name.clone()).looking());
         let plan = &self.plan;
+        let arms = players::arm_digests(plan);
         let (emitter, sheet, shutdown) = (&mut desk.emitter, &mut self.sheet, &desk.shutdown);
         let running = async {
             emitter.emit(started).map_err(environment)?;
             emitter.emit(run_started(&manifest, &plan.suite.name)).map_err(environment)?;
-            let end = Grid::new(&setting, emitter, sheet, pool).run(cells, Vec::new(), |_| false).await;
+            let grid = Grid::new(&setting, emitter, sheet, pool);
+            let identify = |sheet: &Sheet, cell| open(plan, &arms, sheet, cell);
+            let end = grid.run(cells.clone(), identify, Vec::new(), |_| false).await;
             let end = end.map_err(environment)?;
             let stopped = end == GridEnd::Stopped;
             let effect = if stopped { StopEffect::Stopping } else { StopEffect::NotLive };
@@ -232,7 +235,7 @@ impl Work<'_> {
             engine::answer_stops(emitter, shutdown, effect).map_err(environment)?;
             engine::decline_steers(emitter, shutdown).map_err(environment)?;
             let open = |cell: &&CellIndex| sheet.row(**cell).is_none_or(|row| row.missing.is_some());
-            let missing = indexes.iter().filter(open).count() as u64;
+            let missing = cells.iter().filter(open).count() as u64;
             let signal = shutdown.asked().and_then(|asked| asked.signal());
             let (outcome, why) = outcome(&end, shutdown, missing);
             let code = match outcome.exit_code(signal) {
@@ -262,7 +265,7 @@ impl Work<'_> {
         let ended = ended?;
         finished.map_err(environment)?;
         if !self.args.json {
-            crate::cli::data(&self.told(dir, &indexes)?)?;
+            crate::cli::data(&self.told(dir, &cells)?)?;
         }
         Ok(ended.exit_code)
     }

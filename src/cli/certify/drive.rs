@@ -11,19 +11,19 @@ use crate::cli::launch;
 use crate::cli::record::{Shared as SharedRecorder, lock};
 use crate::engine::{self, Clock, Emitter, Shutdown};
 use crate::event::{
-    CellIndex, NodeId, Place, PlanFixed, Row, RunEnded, RunResumed, ScoreName, Sha256, Sheet, StopEffect,
-    Stored as Kept, Trial,
+    CaseId, CellIndex, NodeId, Place, PlanFixed, Row, RunEnded, RunResumed, ScoreName, Sha256, Sheet,
+    StopEffect, Stored as Kept, Trial,
 };
 use crate::journal::{self, Texts};
 use crate::profile::Profile;
-use crate::suite::{Cell, Grid, GridEnd, Pool, Scorers, Stage};
+use crate::suite::{Grid, GridEnd, Pool, Scorers, Stage};
 
 use super::CertifyArgs;
 use super::desk::{Desk, Given, run_started};
 use super::draft::{Matter, Prepared};
 use super::finish;
 use super::ledger::Ledger;
-use super::players::{self, How, Judges};
+use super::players::{self, ArmDigests, How, Judges};
 use super::treat::{Bench, NoPlan};
 
 /// Drives a run of many cells to its end.
@@ -174,11 +174,12 @@ impl Course<'_> {
         if self.args.collect {
             return self.end(&plan, GridEnd::Whole).map(Some);
         }
-        let cells = self.missing_cells(&plan, &fixed);
+        let arms = players::arm_digests(&plan);
+        let cells = self.missing_cells(&plan, &fixed, &arms);
         let end = if cells.is_empty() && unscored.is_empty() {
             GridEnd::Whole
         } else {
-            self.grid(&plan, &fixed, scorers, cells, unscored).await?
+            self.grid(&plan, &fixed, scorers, (cells, &arms), unscored).await?
         };
         self.end(&plan, end).map(Some)
     }
@@ -231,18 +232,19 @@ impl Course<'_> {
             let theirs = &stored.plan().shared.scorers;
             let same = |name: &ScoreName| own.contains_key(name) && own.get(name) == theirs.get(name);
             for place in places {
-                let (Some(index), Some(case)) =
-                    (self.sheet.cell(place), self.sheet.cases().get(place.case).cloned())
+                let (Some(index), Some(case)) = (self.sheet.cell(place), self.sheet.cases().get(place.case))
                 else {
                     continue;
                 };
-                let Some((mut cell, output)) = stored.cell(&case, place.trial, same) else { continue };
+                let Some((mut cell, output)) = stored.cell(&case.sha256(), place.trial, same) else {
+                    continue;
+                };
                 if let Some(bytes) = output {
                     self.emitter.store(Kept::Blob, &bytes).map_err(environment)?;
                 }
                 cell.cell = index;
                 cell.arm = plan.arms[arm].fixed.name.clone();
-                cell.case = case.id;
+                cell.case = CaseId::new(case.id);
                 cell.stored = true;
                 cell.transcript = None;
                 self.emitter.emit_of(NodeId::cell(index), cell).map_err(environment)?;
@@ -253,21 +255,21 @@ impl Course<'_> {
         let later: Vec<ScoreName> = scorers.names_later().cloned().collect();
         let all: Vec<ScoreName> = own.keys().cloned().collect();
         let wanted = if plan.arms.iter().any(|arm| arm.fixed.stored.is_some()) { all } else { later };
-        let lacks = |row: &Row| {
+        let lacks = |row: &Row<'_>| {
             let none = |name: &ScoreName| self.sheet.score(name).is_some_and(|at| row.value(at).is_none());
             row.missing.is_none() && wanted.iter().any(none)
         };
         // What is still to be compared with an answer of the baseline needs that answer, however long it has been scored.
         let compared = scorers.names_later().any(|name| scorers.needs_rival(name));
         let awaited = |place: Place| {
-            let open = |arm| self.sheet.at(Place { arm, ..place }).is_none_or(lacks);
+            let open = |arm| self.sheet.at(Place { arm, ..place }).is_none_or(|row| lacks(&row));
             compared && plan.is_baseline(place.arm) && (0..plan.arms.len()).any(open)
         };
         let lacking: Vec<(CellIndex, Sha256)> = self
             .sheet
             .rows()
             .filter(|(_, place, row)| row.missing.is_none() && (lacks(row) || awaited(*place)))
-            .filter_map(|(cell, _, row)| Some((cell, row.output.clone()?)))
+            .filter_map(|(cell, _, row)| Some((cell, row.output?)))
             .collect();
         if lacking.is_empty() {
             return Ok(Vec::new());
@@ -297,15 +299,14 @@ impl Course<'_> {
     }
 
     /// The cells that have no answer yet, in the order of the plan.
-    fn missing_cells(&self, plan: &Plan, fixed: &PlanFixed) -> Vec<Cell> {
+    fn missing_cells(&self, plan: &Plan, fixed: &PlanFixed, arms: &[ArmDigests]) -> Vec<CellIndex> {
         let units = certify::units(self.sheet.cases());
-        let arms = players::arm_digests(plan);
         let mut cells = Vec::new();
         for case in certify::order(fixed).into_iter().filter_map(|unit| units.get(unit)).flatten().copied() {
             for trial in 1..=u64::from(plan.suite.trials.count) {
                 for arm in 0..plan.arms.len() {
                     let place = Place { arm, case, trial: Trial(trial) };
-                    cells.extend(players::open_cell(plan, &arms, &self.sheet, place));
+                    cells.extend(players::open_cell(plan, arms, &self.sheet, place).map(|cell| cell.index));
                 }
             }
         }
@@ -317,7 +318,7 @@ impl Course<'_> {
         plan: &Plan,
         fixed: &PlanFixed,
         scorers: Scorers,
-        cells: Vec<Cell>,
+        (cells, arms): (Vec<CellIndex>, &[ArmDigests]),
         unscored: Vec<(CellIndex, String)>,
     ) -> Result<GridEnd, CliError> {
         let mut early = Early::new(fixed, self.sheet.cases());
@@ -343,7 +344,10 @@ impl Course<'_> {
         pool.charge_lost(self.sheet.lost());
         let pool = pool.beside(Ledger::of_run(&self.dir, &self.sheet).looking());
         let grid = Grid::new(&setting, &mut self.emitter, &mut self.sheet, pool);
-        grid.run(cells, unscored, enough).await.map_err(environment)
+        let identify = |sheet: &Sheet, cell| {
+            sheet.place(cell).and_then(|place| players::open_cell(plan, arms, sheet, place))
+        };
+        grid.run(cells, identify, unscored, enough).await.map_err(environment)
     }
 
     /// Assembles and keeps the prompt of each case on each arm.

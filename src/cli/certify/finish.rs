@@ -14,7 +14,9 @@ use crate::event::{
     CellIndex, Certified, Event, Kind, MissingReason, Reason, RunEnded, RunOutcome, Sha256, Sheet, Stored,
     TreatmentApplied, Verdict, VerdictReached,
 };
-use crate::journal::{self, Lines, Manifest, Reader, RunDir, Texts, write_atomic_unsynced};
+use crate::journal::{
+    self, Lines, Manifest, Reader, RunDir, Texts, write_atomic_unsynced, write_atomic_with,
+};
 use crate::report::grid::{self, GridView, Standing, Stands};
 use crate::suite::GridEnd;
 
@@ -268,21 +270,25 @@ pub(super) fn leave(
         run_dir,
     };
     let markdown = grid::markdown(&view);
-    let junit = grid::junit(&view).map_err(environment)?;
+    let mut junit = grid::junit(&view).map_err(environment)?;
     let own = |name: &str| dir.path().join(name);
+    let unwritten = |path: &Path, error: std::io::Error| {
+        CliError::unavailable(format!("cannot write {}: {error}", path.display()))
+    };
     let write = |path: &Path, text: &str| {
-        write_atomic_unsynced(path, text.as_bytes())
-            .map(drop)
-            .map_err(|error| CliError::unavailable(format!("cannot write {}: {error}", path.display())))
+        write_atomic_unsynced(path, text.as_bytes()).map(drop).map_err(|error| unwritten(path, error))
+    };
+    let mut write_junit = |path: &Path| {
+        write_atomic_with(path, |file| junit.write_to(file)).map(drop).map_err(|error| unwritten(path, error))
     };
     write(&own("report.md"), &markdown)?;
-    write(&own("report.xml"), &junit)?;
+    write_junit(&own("report.xml"))?;
     let at = |path: &Option<PathBuf>| path.as_ref().map(|path| context.cwd.join(path));
     if let Some(path) = at(&args.markdown) {
         write(&path, &markdown)?;
     }
     if let Some(path) = at(&args.junit) {
-        write(&path, &junit)?;
+        write_junit(&path)?;
     }
     if let Some(path) = at(&args.csv) {
         write(&path, &grid::csv(&view).map_err(environment)?)?;

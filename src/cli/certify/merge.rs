@@ -127,7 +127,7 @@ fn taken_over(shard: &Shard, event: &Event, sheet: &Sheet) -> Option<Event> {
             Kind::CellEnded(CellEnded { origin: origin(late), transcript, ..ended.clone() })
         }
         Kind::CellScored(scored) => {
-            let late = answered(scored.cell).is_none_or(|row| row.shard.as_ref() != Some(shard));
+            let late = answered(scored.cell).is_none_or(|row| row.shard != Some(shard));
             Kind::CellScored(CellScored { origin: origin(late), ..scored.clone() })
         }
         _ => return None,

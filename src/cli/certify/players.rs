@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
 use crate::cli::launch;
 use crate::engine::Shutdown;
-use crate::event::{Place, ScoreName, Sha256, Sheet};
+use crate::event::{CaseId, Place, ScoreName, Sha256, Sheet};
 use crate::profile::{self, Profile, Source, Suite};
 use crate::suite::{
     Arm, CONCURRENCY, CaseSet, Cell, Identity, Player, Scorers, Setting, Stage, StageError, Template,
@@ -222,7 +222,7 @@ pub(super) fn open_cell(plan: &Plan, arms: &[ArmDigests], sheet: &Sheet, place: 
     let digests = arms.get(place.arm)?;
     let identity = Identity {
         arm: &digests.arm,
-        case: &case.sha256,
+        case: &case.sha256(),
         template: &digests.template,
         workspace: plan.shared.workspace.as_ref(),
         trial: place.trial,
@@ -232,7 +232,7 @@ pub(super) fn open_cell(plan: &Plan, arms: &[ArmDigests], sheet: &Sheet, place: 
     if sheet.row(index).is_some_and(|row| row.missing.is_none() && row.key == key) {
         return None;
     }
-    Some(Cell { index, place, key, seed: cell_seed(plan.seed, &case.id, place.trial) })
+    Some(Cell { index, place, key, seed: cell_seed(plan.seed, &CaseId::new(case.id), place.trial) })
 }
 
 /// Cells in flight: as the caller says, else as the suite says, else what the endpoints allow together.

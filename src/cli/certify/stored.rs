@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::certify::{Plan, PlanArm};
 use crate::cli::error::{CliError, environment};
-use crate::event::{CaseFixed, CellEnded, CellIndex, Kind, RunId, ScoreName, Sha256, Sheet, Trial};
+use crate::event::{CellEnded, CellIndex, Kind, RunId, ScoreName, Sha256, Sheet, Trial};
 use crate::journal::{Manifest, Reader, RunDir, Texts};
 
 use super::draft::read_plan;
@@ -65,7 +65,7 @@ impl Stored {
         for (index, cell) in ended {
             let Some(place) = sheet.place(index).filter(|place| place.arm == arm) else { continue };
             if let Some(case) = sheet.cases().get(place.case) {
-                cells.insert((case.sha256.clone(), place.trial), cell);
+                cells.insert((case.sha256(), place.trial), cell);
             }
         }
         let texts = Texts::open(dir).map_err(environment)?;
@@ -102,11 +102,11 @@ impl Stored {
     /// The cell of a case and trial, with the scores that were made in the same way.
     pub(super) fn cell(
         &self,
-        case: &CaseFixed,
+        case: &Sha256,
         trial: Trial,
         same: impl Fn(&ScoreName) -> bool,
     ) -> Option<(CellEnded, Option<Vec<u8>>)> {
-        let cell = self.cells.get(&(case.sha256.clone(), trial))?;
+        let cell = self.cells.get(&(case.clone(), trial))?;
         let mut cell = cell.clone();
         cell.scores.retain(same);
         let output =

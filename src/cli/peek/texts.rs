@@ -80,7 +80,7 @@ pub(super) fn texts(dir: &RunDir, cell: Option<CellIndex>, stored: Stored) -> Re
     }
     if cell.is_none() {
         // What no cell has named yet: of a dry run, and of cells in flight.
-        for name in texts.names(stored) {
+        for name in texts.names(stored).map_err(environment)? {
             printer.print("of no cell that has ended", &name)?;
         }
     }
@@ -134,11 +134,11 @@ impl Printer<'_> {
 /// One text alone, without a byte before or after it. `name` is its hash, or the beginning that no other text has.
 pub(super) fn text(dir: &RunDir, name: &str) -> Result<u8, CliError> {
     let texts = Texts::open(dir).map_err(environment)?;
-    let kinds = [Stored::Prompt, Stored::Blob];
-    let all =
-        kinds.into_iter().flat_map(|stored| texts.names(stored).into_iter().map(move |name| (stored, name)));
-    let mut found: Vec<(Stored, Sha256)> =
-        all.filter(|(_, text)| text.hex().as_str().starts_with(name)).collect();
+    let mut found: Vec<(Stored, Sha256)> = Vec::new();
+    for stored in [Stored::Prompt, Stored::Blob] {
+        let all = texts.names(stored).map_err(environment)?.into_iter();
+        found.extend(all.filter(|text| text.hex().as_str().starts_with(name)).map(|text| (stored, text)));
+    }
     // The same text may be a prompt and an answer.
     found.sort_by(|a, b| a.1.cmp(&b.1));
     found.dedup_by(|a, b| a.1 == b.1);

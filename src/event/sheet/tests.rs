@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{ArmFixed, ArmRole, CaseId, CasesFixed, CellStarted, Missing, NodeId, RunResumed, Scores};
+use crate::event::{
+    ArmFixed, ArmRole, CaseFixed, CaseId, CasesFixed, CellStarted, Missing, NodeId, RunResumed, Scores,
+    Sha256, Usage,
+};
 
 const CELLS: u64 = 6;
 const SHARDS: u64 = 3;
@@ -198,7 +201,7 @@ proptest! {
             };
             let shard = said[first].0;
             let row = row.unwrap();
-            prop_assert_eq!(row.shard.clone(), Some(ShardName::new(format!("s{shard}"))));
+            prop_assert_eq!(row.shard, Some(&ShardName::new(format!("s{shard}"))));
             let score = said[first..].iter().find_map(|(by, of, says)| match says {
                 Says::Score(value) if *by == shard && *of == cell => Some(*value),
                 _ => None,

@@ -101,7 +101,7 @@ pub fn grid_rows(
 /// What a run is about.
 fn basis(sheet: &Sheet) -> BTreeMap<&'static str, String> {
     let Some(plan) = sheet.plan() else { return BTreeMap::new() };
-    let cases: Vec<String> = sheet.cases().iter().map(|case| case.sha256.to_string()).collect();
+    let cases: Vec<String> = sheet.cases().iter().map(|case| case.sha256().to_string()).collect();
     let baseline = plan.arms.iter().find(|arm| arm.role == ArmRole::Baseline);
     let mut basis = BTreeMap::from([
         ("suite", plan.suite.clone()),

@@ -34,12 +34,12 @@ pub fn csv(view: &GridView<'_>) -> Result<String, ::csv::Error> {
                     named.name.to_string(),
                     words::role(named.role).to_owned(),
                     fixed.id.to_string(),
-                    fixed.group.clone().unwrap_or_default(),
-                    fixed.tags.join(";"),
+                    fixed.group.unwrap_or_default().to_owned(),
+                    fixed.tags().collect::<Vec<_>>().join(";"),
                     trial.to_string(),
                 ];
                 if let Some(row) = sheet.row(cell) {
-                    record.extend(row_of(row));
+                    record.extend(row_of(&row));
                 } else {
                     record.push(words::key(MissingReason::NotRun));
                     record.resize(head.len(), String::new());
@@ -51,10 +51,10 @@ pub fn csv(view: &GridView<'_>) -> Result<String, ::csv::Error> {
     finished(writer)
 }
 
-fn row_of(row: &Row) -> Vec<String> {
+fn row_of(row: &Row<'_>) -> Vec<String> {
     let cut = if row.missing.is_some() { String::new() } else { row.cut.to_string() };
     let mut record = vec![row.missing.map_or_else(String::new, words::key), cut];
-    for Mark { value, passed } in &row.marks {
+    for Mark { value, passed } in row.marks.iter() {
         record.push(value.map_or_else(String::new, |value| value.to_string()));
         record.push(passed.map_or_else(String::new, |passed| passed.to_string()));
     }

@@ -263,7 +263,7 @@ fn applied(view: &GridView<'_>, treatment: &TreatmentApplied) -> Value {
 
 /// All tags of the suite, each once.
 fn tags(view: &GridView<'_>) -> Vec<String> {
-    let all = view.sheet.cases().iter().flat_map(|case| &case.tags).map(|tag| clean(tag));
+    let all = view.sheet.cases().iter().flat_map(crate::event::PlannedCase::tags).map(clean);
     all.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 

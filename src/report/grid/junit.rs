@@ -5,9 +5,11 @@
 //! has failed, and one without any answer is an error. Only what the schema of Jenkins' xUnit plugin (`junit-10`) knows
 //! is written: it is the strictest of those in use.
 
+use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
+use tempfile::SpooledTempFile;
 
 use super::outcome::{self, Outcome, Tried};
 use super::{GridView, account, figure, foresight, words};
@@ -22,17 +24,61 @@ const CASES_AT_ONCE: usize = 256;
 /// Characters of answers that are shown in all.
 const SHOWN_ANSWERS: usize = 4_000_000;
 
+/// Bytes of tests that are held in memory; more of them lie in a file without a name.
+const IN_MEMORY: usize = 1 << 20;
+
+/// The report, ready to be written.
+#[derive(Debug)]
+pub struct Junit {
+    parts: Vec<Part>,
+    /// The tests of all arms, one behind the other.
+    tests: BufWriter<SpooledTempFile>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Text(String),
+    /// So many bytes of the tests.
+    Tests(u64),
+}
+
+impl Junit {
+    fn new() -> Self {
+        Self { parts: Vec::new(), tests: BufWriter::new(SpooledTempFile::new(IN_MEMORY)) }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// What was put away cannot be read, or the report cannot be written.
+    pub fn write_to(&mut self, out: &mut impl Write) -> io::Result<()> {
+        self.tests.flush()?;
+        let tests = self.tests.get_mut();
+        tests.rewind()?;
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.write_all(text.as_bytes())?,
+                Part::Tests(bytes) => drop(io::copy(&mut io::Read::by_ref(tests).take(*bytes), out)?),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The report.
 ///
 /// # Errors
-/// When the XML cannot be written, which no text can cause: what XML does not know is left out.
-pub fn junit(view: &GridView<'_>) -> Result<String, quick_junit::SerializeError> {
-    let Some(plan) = view.sheet.plan() else { return Ok(Rendered::of(&Report::new("provost"))?.whole()) };
+/// When the tests cannot be put away. No text can cause that: what XML does not know is left out.
+pub fn junit(view: &GridView<'_>) -> io::Result<Junit> {
+    let mut junit = Junit::new();
+    let Some(plan) = view.sheet.plan() else {
+        junit.parts.push(Part::Text(Rendered::of(&Report::new("provost"))?.whole()));
+        return Ok(junit);
+    };
     let mut report = Report::new(plan.suite.as_str());
-    let mut suites = String::new();
     if let Some(gate) = gate(view, plan, view.figures()) {
         count(&mut report, &gate);
-        suites.push_str(&Rendered::of_suite(gate)?.whole());
+        junit.parts.push(Part::Text(Rendered::of_suite(gate)?.whole()));
     }
     let score = outcome::deciding(view.sheet);
     let mut room = SHOWN_ANSWERS;
@@ -40,17 +86,17 @@ pub fn junit(view: &GridView<'_>) -> Result<String, quick_junit::SerializeError>
         let mut suite = TestSuite::new(arm.name.as_str());
         about(&mut suite, view, arm, score);
         let mut time = Duration::ZERO;
-        let begin = suites.len();
-        let cases: Vec<usize> = (0..view.sheet.cases().len()).collect();
-        for some in cases.chunks(CASES_AT_ONCE) {
+        let mut bytes = 0;
+        let all = view.sheet.cases().len();
+        for from in (0..all).step_by(CASES_AT_ONCE) {
             let mut part = TestSuite::new("part");
-            for case in some {
-                let tried = tried(view, plan, index, *case, score);
+            for case in from..all.min(from + CASES_AT_ONCE) {
+                let tried = tried(view, plan, index, case, score);
                 let took =
                     tried.iter().filter_map(|tried| Some(tried.stands.as_ref()?.ended.duration_ms)).sum();
                 let took = Duration::from_millis(took);
                 time += took;
-                let mut test = test(view, &tried, *case, score, &mut room);
+                let mut test = test(view, &tried, case, score, &mut room);
                 test.set_classname(format!("{}.{}", plan.suite, arm.name)).set_time(took);
                 part.add_test_case(test);
             }
@@ -58,18 +104,20 @@ pub fn junit(view: &GridView<'_>) -> Result<String, quick_junit::SerializeError>
             suite.skipped += part.skipped;
             suite.errors += part.errors;
             suite.failures += part.failures;
-            suites.push_str(&Rendered::of_suite(part)?.inside);
+            let inside = Rendered::of_suite(part)?.inside;
+            junit.tests.write_all(inside.as_bytes())?;
+            bytes += inside.len() as u64;
         }
         suite.set_time(time);
         count(&mut report, &suite);
         let frame = Rendered::of_suite(suite)?;
-        suites.insert_str(begin, &(frame.head + &frame.inside));
-        suites.push_str(&frame.tail);
+        let parts = [Part::Text(frame.head + &frame.inside), Part::Tests(bytes), Part::Text(frame.tail)];
+        junit.parts.extend(parts);
     }
     let frame = Rendered::of(&report)?;
-    suites.insert_str(0, &frame.head);
-    suites.push_str(&frame.tail);
-    Ok(suites)
+    junit.parts.insert(0, Part::Text(frame.head));
+    junit.parts.push(Part::Text(frame.tail));
+    Ok(junit)
 }
 
 fn count(report: &mut Report, suite: &TestSuite) {
@@ -89,17 +137,17 @@ struct Rendered {
 
 impl Rendered {
     /// The whole report, with no suite in it.
-    fn of(report: &Report) -> Result<Self, quick_junit::SerializeError> {
-        let xml = report.to_string()?;
+    fn of(report: &Report) -> io::Result<Self> {
+        let xml = report.to_string().map_err(io::Error::other)?;
         // The schema knows `skipped` of a suite, and not of the whole. No value of an attribute has a bare quote in it.
         let xml = xml.replacen(&format!(" skipped=\"{}\" failures=", report.skipped), " failures=", 1);
         Ok(Self::cut(&xml, xml.find("<testsuites").unwrap_or(0), "testsuites"))
     }
 
-    fn of_suite(suite: TestSuite) -> Result<Self, quick_junit::SerializeError> {
+    fn of_suite(suite: TestSuite) -> io::Result<Self> {
         let mut report = Report::new("report");
         report.add_test_suite(suite);
-        let xml = report.to_string()?;
+        let xml = report.to_string().map_err(io::Error::other)?;
         let (from, to) = (xml.find("\n    <testsuite "), xml.rfind("\n</testsuites>"));
         let suite = &xml[from.unwrap_or(0)..to.unwrap_or(xml.len())];
         Ok(Self::cut(suite, 0, "testsuite"))
@@ -225,10 +273,10 @@ fn test(
         }
         status.add_rerun(rerun);
     }
-    let fixed = &view.sheet.cases()[case];
-    let mut test = TestCase::new(fixed.id.as_str(), status);
-    if let Some(group) = &fixed.group {
-        test.extra.insert("group".into(), group.as_str().into());
+    let fixed = view.sheet.cases().get(case);
+    let mut test = TestCase::new(fixed.map_or("", |fixed| fixed.id), status);
+    if let Some(group) = fixed.and_then(|fixed| fixed.group) {
+        test.extra.insert("group".into(), group.into());
     }
     if tried.len() > 1 || score.is_none() {
         let means: Vec<String> = view

@@ -307,7 +307,7 @@ fn row(view: &GridView<'_>, arm: &ArmName, score: &ScoreName, moved: &outcome::M
 }
 
 fn case(sheet: &Sheet, at: usize) -> &str {
-    sheet.cases().get(at).map_or("", |case| case.id.as_str())
+    sheet.cases().id(at)
 }
 
 /// Foreign text as code: nothing in it is markup, a link or a mention of somebody.

@@ -72,15 +72,15 @@ pub(super) fn glance(sheet: &Sheet, place: Place, score: usize) -> Outcome {
     if let Some(reason) = row.missing {
         return missing(reason);
     }
-    let mark = row.marks.get(score).copied().unwrap_or_default();
+    let mark = row.marks.get(score).unwrap_or_default();
     match (mark.passed, mark.value) {
         (Some(true), _) => Outcome::Passed,
         (Some(false), value) => Outcome::Failed { value, why: String::new() },
         (None, Some(value)) => Outcome::Measured(value),
         (None, None) => {
             let name = sheet.plan().and_then(|plan| plan.scores.get(score));
-            let without = sheet.cases().get(place.case).map_or(&[][..], |case| &case.without);
-            if name.is_some_and(|name| without.contains(name)) {
+            let case = sheet.cases().get(place.case);
+            if name.zip(case).is_some_and(|(name, case)| case.is_without(name)) {
                 Outcome::Absent
             } else {
                 missing(MissingReason::Judge)

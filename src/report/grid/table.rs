@@ -270,9 +270,8 @@ impl Table {
         );
         let mut columns = Columns::new(&[("", Column::Name), ("", Column::Text), ("", Column::Name)]);
         for moved in lost.iter().take(SHOWN_CASES) {
-            let case = &view.sheet.cases()[moved.case];
             let (before, after) = (figure::number(moved.before), figure::number(moved.after));
-            let id = format!("      {}", style::clean(case.id.as_str()));
+            let id = format!("      {}", style::clean(view.sheet.cases().id(moved.case)));
             columns
                 .row(Ink::Plain, vec![id, format!("{before} to {after}"), why(view, arm, moved.case, score)]);
         }

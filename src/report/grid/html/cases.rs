@@ -87,7 +87,7 @@ pub(super) fn against(sheet: &Sheet, baseline: usize, arm: usize, score: usize, 
     let counts = [count("better"), count("same"), count("worse")];
     let all = means.len();
     let title = |mean: &Mean| {
-        let id = sheet.cases()[mean.case].id.as_str();
+        let id = sheet.cases().id(mean.case);
         let [before, after] = [mean.before, mean.after].map(|value| figures::value(value, false));
         format!("{id}: {before} on {}, {after} on {}", names[0], names[1])
     };
@@ -120,7 +120,7 @@ pub(super) fn alone(sheet: &Sheet, arm: usize, score: usize, ink: &str) -> Optio
     let mut means: Vec<(usize, f64, String)> = (0..sheet.cases().len())
         .filter_map(|case| {
             let (mean, _) = outcome::mean(sheet, arm, case, score)?;
-            let title = format!("{}: {} on {name}", sheet.cases()[case].id, figures::value(mean, false));
+            let title = format!("{}: {} on {name}", sheet.cases().id(case), figures::value(mean, false));
             Some((case, mean, title))
         })
         .collect();

@@ -156,8 +156,8 @@ fn row(
     }
     is.sort_unstable();
     is.dedup();
-    let (id, tags) = (clean(case.id.as_str()), case.tags.iter().map(|tag| clean(tag)).collect::<Vec<_>>());
-    let group = clean(case.group.as_deref().unwrap_or_default());
+    let (id, tags) = (clean(case.id), case.tags().map(clean).collect::<Vec<_>>());
+    let group = clean(case.group.unwrap_or_default());
     let find = format!("{id} {group} {}", tags.join(" ")).to_lowercase();
     Some(CaseRow { at, id, group, tags, find, is: is.join(" "), arms, lifts })
 }

@@ -6,7 +6,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::Value;
 
-use super::junit;
+use super::xml;
 use super::sample::{self, Sample};
 
 /// An element of a report.
@@ -130,14 +130,14 @@ fn each_report_is_as_its_consumers_want_it() {
         ("nothing", Sample::of(&[])),
     ];
     for (name, sample) in samples {
-        let xml = junit(&sample.view()).unwrap();
+        let xml = xml(&sample.view());
         assert_eq!(wrong(&xml), Vec::<String>::new(), "{name}: {xml}");
     }
 }
 
 #[test]
 fn the_check_of_the_structure_can_fail() {
-    let xml = junit(&sample::pass().view()).unwrap();
+    let xml = xml(&sample::pass().view());
     for (from, to) in [
         ("<testsuites name", "<testsuites skipped=\"1\" name"),
         ("<testcase name=\"case-0\"", "<testcase timestamp=\"now\" name=\"case-0\""),
@@ -152,7 +152,7 @@ fn the_check_of_the_structure_can_fail() {
 
 #[test]
 fn trials_are_to_a_case_what_reruns_are_to_a_test() {
-    let xml = junit(&sample::inconclusive().view()).unwrap();
+    let xml = xml(&sample::inconclusive().view());
     insta::assert_snapshot!("junit", xml);
     let report = parse(&xml);
     let suites: Vec<&str> = report.all("testsuite").map(|suite| suite.attributes["name"].as_str()).collect();

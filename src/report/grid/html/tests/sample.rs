@@ -425,7 +425,7 @@ fn figures(sheet: &Sheet, wish: &Wish) -> Certified {
         })
         .collect();
     let slices = TAGS.iter().flat_map(|tag| {
-        let tagged = |case: usize| sheet.cases()[case].tags.iter().any(|found| found == tag);
+        let tagged = |case: usize| sheet.cases().get(case).unwrap().tags().any(|found| found == *tag);
         let of = move |arm: usize, values: Vec<f64>| SliceFigures {
             tag: (*tag).to_owned(),
             arm: plan.arms[arm].name.clone(),
