@@ -6,8 +6,8 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::Value;
 
-use super::xml;
 use super::sample::{self, Sample};
+use super::xml;
 
 /// An element of a report.
 #[derive(Debug, Default)]
