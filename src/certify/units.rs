@@ -31,9 +31,7 @@ impl Units {
 
     /// The cases of a unit; `None` past the last.
     pub fn get(&self, unit: usize) -> Option<&[usize]> {
-        let end = *self.ends.get(unit)?;
-        let begin = unit.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.cases.get(begin..end)
+        (unit < self.len()).then(|| &self[unit])
     }
 
     /// The cases of each.

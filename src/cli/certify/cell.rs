@@ -20,13 +20,13 @@ use crate::event::{
 };
 use crate::journal::{self, Manifest, Reader, RunDir, Writer};
 use crate::profile::Profile;
-use crate::suite::{Cell, Grid, GridEnd, Pool};
+use crate::suite::{Grid, GridEnd, Pool};
 
 use super::desk::{Desk, Given, run_started};
 use super::draft::{Matter, planned, read_plan};
 use super::indexes::Indexes;
 use super::ledger::Ledger;
-use super::players::{self, ArmDigests, How};
+use super::players::{self, How};
 use super::{finish, merge, treat};
 
 /// Arguments of `cell`.
@@ -68,8 +68,10 @@ pub(crate) fn cell(context: &Context, common: &Common, args: &CellArgs) -> Resul
     let arms = players::arm_digests(&plan);
     let all = plan.cases * u64::from(plan.suite.trials.count) * plan.arms.len() as u64;
     if args.missing {
-        let open: Indexes =
-            (0..all).map(CellIndex).filter(|cell| open(&plan, &arms, &sheet, *cell).is_some()).collect();
+        let open: Indexes = (0..all)
+            .map(CellIndex)
+            .filter(|cell| players::open_index(&plan, &arms, &sheet, *cell).is_some())
+            .collect();
         let line = open.to_string();
         return crate::cli::data(&if line.is_empty() { line } else { format!("{line}\n") });
     }
@@ -79,7 +81,7 @@ pub(crate) fn cell(context: &Context, common: &Common, args: &CellArgs) -> Resul
             .hint(format!("its cells are 0-{}", all.saturating_sub(1))));
     }
     let wanted = wanted.cells();
-    let is_open = |cell: &CellIndex| open(&plan, &arms, &sheet, *cell).is_some();
+    let is_open = |cell: &CellIndex| players::open_index(&plan, &arms, &sheet, *cell).is_some();
     let cells: Vec<CellIndex> = wanted.iter().copied().filter(is_open).collect();
     if cells.is_empty() {
         if !common.quiet {
@@ -124,10 +126,6 @@ fn run_of(path: &Path) -> Result<RunDir, CliError> {
         CliError::usage(format!("{:#}", anyhow::Error::new(error)))
             .hint("`--plan` takes the directory of a run, or `plan.json` in it")
     })
-}
-
-fn open(plan: &Plan, arms: &[ArmDigests], sheet: &Sheet, cell: CellIndex) -> Option<Cell> {
-    players::open_cell(plan, arms, sheet, sheet.place(cell)?)
 }
 
 /// What is to be done, and with what.
@@ -226,7 +224,7 @@ impl Work<'_> {
             emitter.emit(started).map_err(environment)?;
             emitter.emit(run_started(&manifest, &plan.suite.name)).map_err(environment)?;
             let grid = Grid::new(&setting, emitter, sheet, pool);
-            let identify = |sheet: &Sheet, cell| open(plan, &arms, sheet, cell);
+            let identify = |sheet: &Sheet, cell| players::open_index(plan, &arms, sheet, cell);
             let end = grid.run(cells.clone(), identify, Vec::new(), |_| false).await;
             let end = end.map_err(environment)?;
             let stopped = end == GridEnd::Stopped;

@@ -344,9 +344,7 @@ impl Course<'_> {
         pool.charge_lost(self.sheet.lost());
         let pool = pool.beside(Ledger::of_run(&self.dir, &self.sheet).looking());
         let grid = Grid::new(&setting, &mut self.emitter, &mut self.sheet, pool);
-        let identify = |sheet: &Sheet, cell| {
-            sheet.place(cell).and_then(|place| players::open_cell(plan, arms, sheet, place))
-        };
+        let identify = |sheet: &Sheet, cell| players::open_index(plan, arms, sheet, cell);
         grid.run(cells, identify, unscored, enough).await.map_err(environment)
     }
 

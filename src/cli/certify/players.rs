@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, environment};
 use crate::cli::launch;
 use crate::engine::Shutdown;
-use crate::event::{CaseId, Place, ScoreName, Sha256, Sheet};
+use crate::event::{CaseId, CellIndex, Place, ScoreName, Sha256, Sheet};
 use crate::profile::{self, Profile, Source, Suite};
 use crate::suite::{
     Arm, CONCURRENCY, CaseSet, Cell, Identity, Player, Scorers, Setting, Stage, StageError, Template,
@@ -233,6 +233,11 @@ pub(super) fn open_cell(plan: &Plan, arms: &[ArmDigests], sheet: &Sheet, place: 
         return None;
     }
     Some(Cell { index, place, key, seed: cell_seed(plan.seed, &CaseId::new(case.id), place.trial) })
+}
+
+/// The same of a cell by its number.
+pub(super) fn open_index(plan: &Plan, arms: &[ArmDigests], sheet: &Sheet, cell: CellIndex) -> Option<Cell> {
+    open_cell(plan, arms, sheet, sheet.place(cell)?)
 }
 
 /// Cells in flight: as the caller says, else as the suite says, else what the endpoints allow together.

@@ -85,11 +85,10 @@ impl PartialEq for Marks<'_> {
 
 impl Mark {
     fn pack(self) -> [u8; MARK] {
-        let is = |is: bool, bit: u8| if is { bit } else { 0 };
         let mut bytes = [0; MARK];
         let (head, value) = bytes.split_at_mut(1);
         head[0] =
-            is(self.value.is_some(), 1) | is(self.passed.is_some(), 2) | is(self.passed == Some(true), 4);
+            set(self.value.is_some(), 1) | set(self.passed.is_some(), 2) | set(self.passed == Some(true), 4);
         value.copy_from_slice(&self.value.unwrap_or_default().to_le_bytes());
         bytes
     }
@@ -130,14 +129,13 @@ impl Rows {
 
     fn pack(&mut self, ended: &CellEnded, scores: &[ScoreName], row: &mut Vec<u8>) {
         let shard = ended.origin.as_ref().map(|origin| self.number_of(&origin.shard));
-        let is = |is: bool, bit: u8| if is { bit } else { 0 };
         let usd = ended.usage.and_then(|usage| usage.usd);
-        let flags = is(ended.output_sha256.is_some(), OUTPUT)
-            | is(ended.missing.is_some(), MISSING)
-            | is(ended.cut && ended.missing.is_none(), CUT)
-            | is(ended.usage.is_some(), USAGE)
-            | is(usd.is_some(), USD)
-            | is(shard.is_some(), SHARD);
+        let flags = set(ended.output_sha256.is_some(), OUTPUT)
+            | set(ended.missing.is_some(), MISSING)
+            | set(ended.cut && ended.missing.is_none(), CUT)
+            | set(ended.usage.is_some(), USAGE)
+            | set(usd.is_some(), USD)
+            | set(shard.is_some(), SHARD);
         row.push(flags);
         row.extend_from_slice(ended.key.bytes());
         if let Some(output) = &ended.output_sha256 {
@@ -249,6 +247,11 @@ impl PartialEq for Rows {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
     }
+}
+
+/// A bit, where it is set.
+fn set(is: bool, bit: u8) -> u8 {
+    if is { bit } else { 0 }
 }
 
 /// The page of a cell, and its place in it.
